@@ -1,0 +1,2 @@
+//! Packs and embeds the payload; nothing else.
+fn main() {}
