@@ -1,1 +1,9 @@
-//! Placeholder of the first commit.
+//! Coracle's modules, in the order in which they may import each other.
+
+pub mod sys;
+
+pub mod base;
+
+pub mod plan;
+
+pub mod engine;

@@ -1,0 +1,81 @@
+//! Every environment variable that coracle reads or sets, in one place.
+
+use std::ffi::OsString;
+
+use crate::base::path::HostPath;
+
+/// Where images, containers and the unpacked payload live; default `~/.coracle`.
+pub const CORACLE_HOME: &str = "CORACLE_HOME";
+/// Where temporary files go that must be executable or need not outlive a run.
+pub const CORACLE_TMPDIR: &str = "CORACLE_TMPDIR";
+/// Set in the guest: the engine that runs it, such as `ns` or `proot:P1`.
+pub const CORACLE_ENGINE: &str = "CORACLE_ENGINE";
+/// Set in the guest: the version of coracle.
+pub const CORACLE_VERSION: &str = "CORACLE_VERSION";
+/// The home directory; musl sees no LDAP or SSSD user, so this is believed.
+pub const HOME: &str = "HOME";
+/// The user's name; believed for the same reason.
+pub const USER: &str = "USER";
+/// The POSIX directory for temporary files.
+pub const TMPDIR: &str = "TMPDIR";
+/// Where commands are looked up.
+pub const PATH: &str = "PATH";
+/// The terminal's type; passed to the guest when a terminal is asked for.
+pub const TERM: &str = "TERM";
+/// Any value switches colour off; no-color.org.
+pub const NO_COLOR: &str = "NO_COLOR";
+/// Docker's configuration directory, for `config.json`.
+pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// Podman's credentials file; wins over every other.
+pub const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// Where Podman keeps `containers/auth.json` of a login session.
+pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// Where Podman keeps `containers/auth.json` across sessions.
+pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+/// A file of certificate authorities that replaces the host's store, as for OpenSSL.
+pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+/// A directory of the same.
+pub const SSL_CERT_DIR: &str = "SSL_CERT_DIR";
+/// Proxy for https; the lower-case name wins, as for curl.
+pub const HTTPS_PROXY: [&str; 2] = ["https_proxy", "HTTPS_PROXY"];
+/// Proxy for http; lower case only, because a CGI server sets the other from a request header.
+pub const HTTP_PROXY: [&str; 1] = ["http_proxy"];
+/// Proxy for both where the specific one is absent.
+pub const ALL_PROXY: [&str; 2] = ["all_proxy", "ALL_PROXY"];
+/// Hosts that are reached directly.
+pub const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
+/// Set for PRoot: `1` switches its seccomp acceleration off (mode P2).
+pub const PROOT_NO_SECCOMP: &str = "PROOT_NO_SECCOMP";
+/// Set for PRoot: where it puts its loader; must not be `noexec`.
+pub const PROOT_TMP_DIR: &str = "PROOT_TMP_DIR";
+
+/// The value of `name`, if set and not empty.
+pub fn get(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The first of `names` that is set and not empty.
+pub fn first(names: &[&str]) -> Option<OsString> {
+    names.iter().find_map(|name| get(name))
+}
+
+/// Whether a PMI or PMIx launcher (srun, mpiexec, prterun) started this process.
+///
+/// PMIx compares user ids, and a root-mapped user namespace changes them.
+pub fn in_pmi_launch() -> bool {
+    std::env::vars_os().any(|(name, _)| {
+        let name = name.as_encoded_bytes();
+        name == b"PMI_FD" || name == b"PMI_RANK" || name.starts_with(b"PMIX_RANK")
+    })
+}
+
+/// `$CORACLE_HOME`, else `$HOME/.coracle`; `None` when neither is set.
+pub fn coracle_home() -> Option<HostPath> {
+    let default = || Some(HostPath::new(get(HOME)?).join(".coracle"));
+    get(CORACLE_HOME).map(HostPath::new).or_else(default)
+}
+
+/// `$CORACLE_TMPDIR`, else `$TMPDIR`, else `/tmp`.
+pub fn temporary_dir() -> HostPath {
+    HostPath::new(first(&[CORACLE_TMPDIR, TMPDIR]).unwrap_or_else(|| "/tmp".into()))
+}

@@ -1,0 +1,267 @@
+//! `std::fs` with the path in every error, and files that appear whole or not at all.
+//!
+//! The rest of coracle calls these instead of `std::fs`, which clippy forbids.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the replacement that the lint names"
+)]
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::base::fault::{Fault, Kind};
+use crate::sys;
+
+/// An operation of the file system that failed, and on what.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} `{}`", path.display())]
+pub struct PathError {
+    /// What was tried, such as "open" or "rename".
+    pub operation: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+/// A result of this module.
+pub type Result<T> = std::result::Result<T, PathError>;
+
+impl PathError {
+    /// Whether nothing exists under that name.
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Whether something exists under that name already.
+    pub fn is_already_there(&self) -> bool {
+        let errno = self.source.raw_os_error();
+        errno == Some(libc::EEXIST) || errno == Some(libc::ENOTEMPTY)
+    }
+}
+
+impl Fault for PathError {
+    fn kind(&self) -> Kind {
+        match self.source.raw_os_error() {
+            Some(libc::ENOENT) => Kind::NotFound,
+            _ => Kind::Storage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self.source.raw_os_error() {
+            Some(libc::ENOSPC | libc::EDQUOT) => vec![
+                "the file system or your quota is full: free space, run `coracle gc`, or set CORACLE_HOME to a directory with room".into(),
+            ],
+            Some(libc::EROFS | libc::EACCES | libc::EPERM) => {
+                vec!["set CORACLE_HOME to a directory that you can write".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Adds operation and path to an [`io::Result`].
+pub trait Context<T> {
+    /// Names what was tried, and on what, should this be an error.
+    fn context(self, operation: &'static str, path: impl AsRef<Path>) -> Result<T>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, operation: &'static str, path: impl AsRef<Path>) -> Result<T> {
+        self.map_err(|source| PathError {
+            operation,
+            path: path.as_ref().to_owned(),
+            source,
+        })
+    }
+}
+
+impl<T> Context<T> for nix::Result<T> {
+    fn context(self, operation: &'static str, path: impl AsRef<Path>) -> Result<T> {
+        self.map_err(io::Error::from).context(operation, path)
+    }
+}
+
+/// Opens for reading. open(2).
+pub fn open(path: impl AsRef<Path>) -> Result<File> {
+    File::open(&path).context("open", path)
+}
+
+/// Creates a file that must not exist yet, with permission bits `mode`, for writing. open(2).
+pub fn create_new(path: impl AsRef<Path>, mode: u32) -> Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&path)
+        .context("create", path)
+}
+
+/// Reads a whole file of at most `limit` bytes; a larger one is an error.
+pub fn read(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    let mut bytes = Vec::new();
+    open(path)?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .context("read", path)?;
+    if bytes.len() as u64 > limit {
+        let too_large = io::Error::other(format!("larger than {limit} bytes"));
+        return Err(too_large).context("read", path);
+    }
+    Ok(bytes)
+}
+
+/// As [`read`], with `None` for a file that does not exist.
+pub fn read_if_there(path: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>> {
+    absent_as_none(read(path, limit))
+}
+
+/// Turns "no such file" into `None`.
+pub fn absent_as_none<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Facts of a file, links followed. stat(2).
+pub fn metadata(path: impl AsRef<Path>) -> Result<Metadata> {
+    fs::metadata(&path).context("stat", path)
+}
+
+/// Facts of a file or of the link itself. lstat(2).
+pub fn symlink_metadata(path: impl AsRef<Path>) -> Result<Metadata> {
+    fs::symlink_metadata(&path).context("stat", path)
+}
+
+/// Where a symbolic link points. readlink(2).
+pub fn read_link(path: impl AsRef<Path>) -> Result<PathBuf> {
+    fs::read_link(&path).context("read link", path)
+}
+
+/// The real path, links followed. realpath(3).
+pub fn canonicalize(path: impl AsRef<Path>) -> Result<PathBuf> {
+    fs::canonicalize(&path).context("resolve", path)
+}
+
+/// The entries of a directory, unsorted. readdir(3).
+pub fn read_dir(path: impl AsRef<Path>) -> Result<Vec<fs::DirEntry>> {
+    let path = path.as_ref();
+    let entries = fs::read_dir(path).context("list", path)?;
+    entries.collect::<io::Result<_>>().context("list", path)
+}
+
+/// Creates one directory with permission bits `mode`. mkdir(2).
+pub fn create_dir(path: impl AsRef<Path>, mode: u32) -> Result<()> {
+    fs::DirBuilder::new()
+        .mode(mode)
+        .create(&path)
+        .context("create directory", path)
+}
+
+/// Creates a directory and its parents, each 0700; nothing to do where it exists.
+pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(&path)
+        .context("create directory", path)
+}
+
+/// Renames, replacing a file of the new name. rename(2).
+pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+    fs::rename(&from, &to).context("rename to", to)
+}
+
+/// Gives a file a second name, which must be free. link(2).
+pub fn hard_link(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+    fs::hard_link(&from, &to).context("link to", to)
+}
+
+/// Sets permission bits. chmod(2).
+pub fn set_mode(path: impl AsRef<Path>, mode: u32) -> Result<()> {
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).context("change mode of", path)
+}
+
+/// Removes a file; an absent one is success. unlink(2).
+pub fn remove_file(path: impl AsRef<Path>) -> Result<()> {
+    absent_as_none(fs::remove_file(&path).context("remove", path)).map(drop)
+}
+
+/// Removes an empty directory. rmdir(2).
+pub fn remove_dir(path: impl AsRef<Path>) -> Result<()> {
+    fs::remove_dir(&path).context("remove directory", path)
+}
+
+/// Removes a tree, also one with directories that forbid it to their owner;
+/// an absent one is success. Links are removed, not followed.
+pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    match fs::remove_dir_all(path) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => return Ok(()),
+        Err(_) => open_up(path),
+    }
+    absent_as_none(fs::remove_dir_all(path).context("remove tree", path)).map(drop)
+}
+
+/// Gives the owner all rights on every directory below `top`. What cannot be
+/// opened up is left for the removal that follows to report.
+fn open_up(top: &Path) {
+    let mut todo = vec![top.to_owned()];
+    while let Some(dir) = todo.pop() {
+        let Ok(meta) = fs::symlink_metadata(&dir) else {
+            continue;
+        };
+        if !meta.is_dir() {
+            continue;
+        }
+        let _unreadable_is_reported_later = set_mode(&dir, 0o700);
+        for entry in read_dir(&dir).unwrap_or_default() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                todo.push(entry.path());
+            }
+        }
+    }
+}
+
+/// A name for a private sibling of `path`, unique among processes and hosts:
+/// `.<name>.<pid>.<random>`. Sweepers know such files by the leading dot.
+pub fn private_sibling(path: impl AsRef<Path>) -> Result<PathBuf> {
+    let path = path.as_ref();
+    let random = sys::random::hex::<8>().context("draw a random name for", path)?;
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.{random}", std::process::id()));
+    Ok(path.with_file_name(name))
+}
+
+/// Writes a file that appears under its name whole and durable, or not at all;
+/// an older file of that name is replaced. `mode` are its permission bits.
+pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
+    let path = path.as_ref();
+    let private = private_sibling(path)?;
+    let written = write_private(&private, bytes, mode).and_then(|()| rename(&private, path));
+    if written.is_err() {
+        let _the_first_error_counts = remove_file(&private);
+    }
+    written
+}
+
+fn write_private(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let mut file = create_new(path, mode)?;
+    file.write_all(bytes).context("write", path)?;
+    file.sync_all().context("flush", path)
+}
+
+/// Makes the names in a directory durable. fsync(2).
+pub fn sync_dir(path: impl AsRef<Path>) -> Result<()> {
+    open(&path)?.sync_all().context("flush", path)
+}

@@ -1,0 +1,8 @@
+//! The vocabulary of every other module: digests, paths, faults, progress. No policy.
+
+pub mod digest;
+pub mod env;
+pub mod fault;
+pub mod fsx;
+pub mod path;
+pub mod progress;

@@ -1,0 +1,64 @@
+//! Engines: whatever can carry out a [`RunPlan`]. This page is their contract.
+//!
+//! 1. The exit status is the guest's own, 128+n for a signal; 125 is our failure,
+//!    126 a program that cannot be executed, 127 one that does not exist.
+//! 2. stdin, stdout, stderr, the terminal, signals, the working directory, resource
+//!    limits, supplementary groups and descriptors 3.. (PMI passes one) reach the
+//!    guest untouched. Coracle writes nothing to stdout.
+//! 3. Every field of the plan is carried out, or refused by name before the guest
+//!    starts; never silently ignored.
+//! 4. Nothing is left behind: no process, mount, temporary file or mount point,
+//!    also after SIGKILL.
+//! 5. The shared tree (`plan.root.lower`) is never changed.
+//! 6. Secrets never stand in an argument vector.
+//! 7. An engine does not read the store, print, or know another engine.
+
+use std::process::ExitCode;
+
+use crate::base::fault::{BoxFault, Fault};
+use crate::plan::RunPlan;
+
+/// Something that can carry out a plan.
+pub trait Engine {
+    /// The name that `--engine` takes and the guest finds in `CORACLE_ENGINE`.
+    fn name(&self) -> &'static str;
+
+    /// Carries out `plan`. Where nothing has to be done after the guest, the guest
+    /// takes this process over and the call does not return.
+    fn run(&self, plan: &RunPlan) -> Result<Outcome, Stop>;
+}
+
+/// How a guest that we waited for ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It exited with this status.
+    Exited(u8),
+    /// This signal ended it.
+    Signaled(i32),
+}
+
+impl Outcome {
+    /// The status that coracle exits with: the guest's own, or 128+n. bash(1), "EXIT STATUS".
+    pub fn code(self) -> ExitCode {
+        match self {
+            Outcome::Exited(status) => ExitCode::from(status),
+            Outcome::Signaled(signal) => ExitCode::from(128u8.wrapping_add(signal as u8)),
+        }
+    }
+}
+
+/// Why a guest did not run.
+#[derive(Debug)]
+pub enum Stop {
+    /// This host does not let the engine work. Nothing has changed in this process,
+    /// so another engine may be tried.
+    NotHere(String),
+    /// The run is over: another engine would fail as well, or this process has changed.
+    Failed(BoxFault),
+}
+
+impl<F: Fault> From<F> for Stop {
+    fn from(fault: F) -> Stop {
+        Stop::Failed(fault.into())
+    }
+}

@@ -1,0 +1,130 @@
+//! `RunPlan`: everything that a run needs, as data.
+//!
+//! A plan is a pure function of what was typed, the image's config and facts
+//! that `ops` gathered; the same inputs give the same plan. Engines receive it
+//! finished and add nothing. `run --explain` prints it.
+
+use std::ffi::OsString;
+
+use crate::base::path::{GuestPath, HostPath};
+
+/// Everything that a run needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunPlan {
+    /// The tree that the guest sees as `/`.
+    pub root: Root,
+    /// What is mounted over the root, in this order.
+    pub mounts: Vec<Mount>,
+    /// Texts that the guest finds as files, such as a synthesised `/etc/passwd`.
+    pub files: Vec<GuestFile>,
+    /// The program as typed, looked up in the guest's `PATH`, and its arguments; never empty.
+    pub argv: Vec<OsString>,
+    /// The guest's whole environment, in this order, each name once.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The working directory.
+    pub cwd: Cwd,
+    /// Who the guest believes to be.
+    pub user: UserView,
+    /// The guest's host name, where it differs from the host's.
+    pub hostname: Option<String>,
+    /// The processors that the guest may use, where they are limited. sched_setaffinity(2).
+    pub cpus: Option<Vec<usize>>,
+}
+
+/// The tree that the guest sees as `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// The image's flattened tree, shared by all containers and never written.
+    pub lower: HostPath,
+    /// Where the guest's writes go.
+    pub view: View,
+}
+
+/// Where the guest's writes go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    /// They vanish with the guest (`run --rm IMAGE`).
+    Discarded {
+        /// A directory of this run alone, for engines that cannot keep the writes in
+        /// memory. It does not exist yet; who creates it removes it.
+        scratch: HostPath,
+    },
+    /// They stay in a container's directory, which exists. An engine keeps in it `upper` and
+    /// `work` (overlayfs), or `rootfs`, a copy of the lower tree.
+    Kept {
+        /// The container's directory.
+        dir: HostPath,
+    },
+    /// They fail with EROFS (`--read-only`).
+    ReadOnly,
+}
+
+/// Something of the host made visible in the guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// What is mounted.
+    pub source: Source,
+    /// Where it appears; created in the writable view (never in the lower tree) if absent.
+    pub target: GuestPath,
+    /// Whether writes through this mount fail with EROFS.
+    pub read_only: bool,
+    /// Whether a missing source leaves the mount out instead of failing the run.
+    pub optional: bool,
+}
+
+/// What a mount shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file or directory of the host with all mounts below it.
+    Bind(HostPath),
+    /// An empty directory in memory, at most `size` bytes where given.
+    Tmpfs {
+        /// The limit in bytes.
+        size: Option<u64>,
+        /// Permission bits of its root.
+        mode: u32,
+    },
+}
+
+/// A text that the guest finds as an ordinary file of its own, which it may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestFile {
+    /// Where.
+    pub path: GuestPath,
+    /// The whole content.
+    pub content: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// The working directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cwd {
+    /// Where the guest starts.
+    pub path: GuestPath,
+    /// Whether it is created if absent, as Docker does.
+    pub create: bool,
+}
+
+/// Who the guest believes to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserView {
+    /// The user id inside.
+    pub uid: u32,
+    /// The group id inside.
+    pub gid: u32,
+    /// Supplementary group ids wanted inside; the host's own always stay in force.
+    pub groups: Vec<u32>,
+    /// How ids inside are backed by ids of the host.
+    pub ids: Ids,
+}
+
+/// How ids inside the container are backed by ids of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// Only the guest's own id exists, and it is the caller's (`user_namespaces(7)`, single-id map).
+    /// With uid 0, changes of owner and identity are answered as if they had worked.
+    Single,
+    /// The caller's id range from `/etc/subuid` and `/etc/subgid`, by newuidmap(1).
+    Ranges,
+}

@@ -1,0 +1,8 @@
+//! The kernel: the only home of `unsafe`, and nothing here knows what a container is.
+//!
+//! One file per kernel subject. Functions keep the kernel's names and end their
+//! documentation with the man page. What `nix` offers safely is called where it
+//! is needed, without a wrapper here.
+#![allow(unsafe_code)]
+
+pub mod random;
