@@ -2,6 +2,10 @@
 //!
 //! A [`GuestPath`] becomes a [`HostPath`] only through a [`RootDir`], which
 //! resolves it the way a process with that root would see it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the walk wants bare errno values"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -123,6 +127,16 @@ impl RootDir {
     /// For trees that nobody changes meanwhile (our own store): the answer is a
     /// name, and a name can be swapped under a reader. path_resolution(7).
     pub fn resolve(&self, guest: &GuestPath) -> io::Result<HostPath> {
+        self.walk(guest, Absent::LastOnly)
+    }
+
+    /// As [`RootDir::resolve`], for a path that is about to be created: whatever
+    /// follows an absent component is taken by name.
+    pub fn locate(&self, guest: &GuestPath) -> io::Result<HostPath> {
+        self.walk(guest, Absent::Any)
+    }
+
+    fn walk(&self, guest: &GuestPath, absent: Absent) -> io::Result<HostPath> {
         let mut links = 0;
         let mut done = PathBuf::new();
         let mut todo: Vec<OsString> = reversed(guest.relative());
@@ -144,12 +158,19 @@ impl RootDir {
                     }
                     todo.extend(reversed(&target));
                 }
-                Err(error) if !todo.is_empty() => return Err(error),
+                Err(error) if absent == Absent::LastOnly && !todo.is_empty() => return Err(error),
                 _ => done.push(name),
             }
         }
         Ok(self.0.join(done))
     }
+}
+
+/// Which components of a path may be absent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    LastOnly,
+    Any,
 }
 
 /// The names of `path`, last first, with `..` kept and `/` and `.` dropped.

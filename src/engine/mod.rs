@@ -16,6 +16,7 @@
 use std::process::ExitCode;
 
 use crate::base::fault::{BoxFault, Fault};
+use crate::base::progress::Progress;
 use crate::plan::RunPlan;
 
 /// Something that can carry out a plan.
@@ -24,8 +25,9 @@ pub trait Engine {
     fn name(&self) -> &'static str;
 
     /// Carries out `plan`. Where nothing has to be done after the guest, the guest
-    /// takes this process over and the call does not return.
-    fn run(&self, plan: &RunPlan) -> Result<Outcome, Stop>;
+    /// takes this process over and the call does not return. What the user should know
+    /// before the guest starts, such as a copy that has to be made, goes to `progress`.
+    fn run(&self, plan: &RunPlan, progress: &dyn Progress) -> Result<Outcome, Stop>;
 }
 
 /// How a guest that we waited for ended.
