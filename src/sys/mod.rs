@@ -5,4 +5,9 @@
 //! is needed, without a wrapper here.
 #![allow(unsafe_code)]
 
+pub mod mount;
+pub mod namespace;
+pub mod process;
 pub mod random;
+pub mod seccomp;
+pub mod signal;

@@ -1,0 +1,124 @@
+//! Signals: what the caller had set up before the Rust runtime changed it, and
+//! passing on what arrives here to a child.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// Whether SIGPIPE was ignored when this program started.
+static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Runs [`remember_sigpipe`] before `main`, where Rust's runtime ignores SIGPIPE.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static REMEMBER: extern "C" fn() = remember_sigpipe;
+
+extern "C" fn remember_sigpipe() {
+    // SAFETY: an all-zero `sigaction` is a valid value of that plain C structure;
+    // the call with a null new action only writes the old one into it.
+    let before = unsafe {
+        let mut before: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut before);
+        before
+    };
+    PIPE_IGNORED.store(before.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+}
+
+/// Gives SIGPIPE back the meaning that it had for our caller; done before an
+/// exec, which keeps "ignored" but not handlers. signal(7).
+pub fn restore_sigpipe() {
+    if !PIPE_IGNORED.load(Ordering::Relaxed) {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
+}
+
+/// The signals of this process set aside, so that none is lost between a fork and
+/// [`Held::pass_on`]. The caller's mask comes back with [`Held::release`].
+#[derive(Debug)]
+pub struct Held {
+    mask: SigSet,
+}
+
+/// Signals that the kernel raises for a fault of this process, or that cannot be held.
+const OURS: [Signal; 6] = [
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGFPE,
+    Signal::SIGILL,
+    Signal::SIGTRAP,
+    Signal::SIGABRT,
+];
+
+impl Held {
+    /// Blocks every signal but those of a fault. sigprocmask(2).
+    pub fn new() -> nix::Result<Held> {
+        let mut all = SigSet::all();
+        OURS.iter().for_each(|signal| all.remove(*signal));
+        let mut mask = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut mask))?;
+        Ok(Held { mask })
+    }
+
+    /// Gives the caller's mask back; for the child, before its exec.
+    pub fn release(self) -> nix::Result<()> {
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None)
+    }
+
+    /// Passes every signal on to `child` until it has ended, and returns how it ended.
+    ///
+    /// What a terminal sends (Ctrl-C) has reached the whole foreground group, the
+    /// child included, and is not sent twice. When the child stops, this process
+    /// stops too, so that a shell's job control sees it.
+    pub fn pass_on(self, child: Pid) -> io::Result<WaitStatus> {
+        let mut all = SigSet::all();
+        OURS.iter().for_each(|signal| all.remove(*signal));
+        loop {
+            let (signal, from_kernel) = wait_for(&all)?;
+            if signal == libc::SIGCHLD {
+                match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
+                    WaitStatus::Stopped(..) => stop_as_well(child)?,
+                    WaitStatus::StillAlive => {}
+                    ended => {
+                        self.release()?;
+                        return Ok(ended);
+                    }
+                }
+            } else if !from_kernel && let Ok(signal) = Signal::try_from(signal) {
+                let _gone_is_seen_by_waitpid = kill(child, signal);
+            }
+        }
+    }
+}
+
+/// Stops this process as its child has stopped; the child goes on when we do.
+fn stop_as_well(child: Pid) -> io::Result<()> {
+    kill(Pid::this(), Signal::SIGSTOP)?;
+    let _gone_is_seen_by_waitpid = kill(child, Signal::SIGCONT);
+    Ok(())
+}
+
+/// Takes the next of the blocked signals in `set`, and whether the kernel sent it. sigwaitinfo(2).
+fn wait_for(set: &SigSet) -> io::Result<(i32, bool)> {
+    loop {
+        // SAFETY: an all-zero `siginfo_t` is a valid value of that C union, and the
+        // kernel fills it only within its size; `set` outlives the call.
+        let (signal, info) = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            (
+                libc::sigwaitinfo(std::ptr::from_ref(set.as_ref()), &raw mut info),
+                info,
+            )
+        };
+        if signal > 0 {
+            return Ok((signal, info.si_code > 0));
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
