@@ -4,6 +4,8 @@ pub mod sys;
 
 pub mod base;
 
+pub mod oci;
+
 pub mod plan;
 
 pub mod engine;
