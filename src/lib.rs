@@ -9,3 +9,5 @@ pub mod oci;
 pub mod plan;
 
 pub mod engine;
+
+pub mod cli;

@@ -1,2 +1,13 @@
-//! The program: picks the role, turns a result into an exit status.
-fn main() {}
+//! The program: a result becomes an exit status, a panic becomes one line.
+
+use std::process::ExitCode;
+
+use coracle::cli;
+
+fn main() -> ExitCode {
+    #[expect(clippy::exit, reason = "a panic ends here, before it can print more")]
+    std::panic::set_hook(Box::new(|panic| {
+        std::process::exit(cli::report::panicked(panic).into())
+    }));
+    cli::main(std::env::args_os())
+}

@@ -1,0 +1,58 @@
+//! The terminal: parse, find out what is meant, call one operation, render.
+//!
+//! Only here is anything printed, a flag read, or a fault turned into an exit status.
+
+mod meant;
+mod render;
+pub mod report;
+mod typed;
+mod verb;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::base::fault::BoxFault;
+use meant::Meant;
+use report::Voice;
+use typed::Typed;
+
+/// Runs one command line, program name first; everything is reported before it returns.
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.collect();
+    let verb = verb::named_in(&args);
+    carry_out(&args).unwrap_or_else(|failure| {
+        failure.voice.error(&*failure.fault);
+        ExitCode::from(report::status(verb, failure.fault.kind()))
+    })
+}
+
+/// A fault, and how the user wants to hear of it.
+struct Failure {
+    voice: Voice,
+    fault: BoxFault,
+}
+
+fn carry_out(args: &[OsString]) -> Result<ExitCode, Failure> {
+    let typed = typed::parse(args).map_err(|fault| Failure {
+        voice: Voice::before_parsing(args),
+        fault: fault.into(),
+    })?;
+    match typed {
+        Typed::Text(text) => render::text(&text).map_err(|fault| Failure {
+            voice: Voice::before_parsing(args),
+            fault,
+        }),
+        Typed::Verb {
+            globals,
+            verb,
+            matches,
+        } => {
+            let meant = Meant::of(globals);
+            let result = (verb.carry_out)(&matches, &meant);
+            result.map_err(|fault| Failure {
+                voice: meant.voice(),
+                fault,
+            })
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What goes to stdout (tables, JSON, text) and how progress looks on stderr.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::progress::{Progress, Track};
+use crate::cli::report::{Format, Level, Voice, plain};
+
+/// Standard output does not take what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct Unwritable(#[source] io::Error);
+
+impl Fault for Unwritable {
+    fn kind(&self) -> Kind {
+        Kind::Storage
+    }
+}
+
+/// Writes `text` to stdout as it is. A reader that has gone away wanted no more of it.
+pub(crate) fn text(text: &str) -> Result<ExitCode, BoxFault> {
+    bytes(text.as_bytes())
+}
+
+/// Writes `bytes` to stdout as they are.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<ExitCode, BoxFault> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Unwritable(error).into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Writes a document to stdout, indented.
+pub(crate) fn json(value: &serde_json::Value) -> Result<ExitCode, BoxFault> {
+    text(&format!("{value:#}\n"))
+}
+
+/// Writes columns to stdout: a heading and rows, each as wide as its widest cell.
+pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> Result<ExitCode, BoxFault> {
+    let heading: Vec<String> = heading.iter().map(|name| (*name).to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(&heading)
+        .chain(rows)
+        .map(|row| row.iter().map(|cell| plain(cell)).collect())
+        .collect();
+    let widest = |column| {
+        let cells = rows.iter().filter_map(|row: &Vec<String>| row.get(column));
+        cells
+            .map(|cell: &String| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heading.len()).map(widest).collect();
+    let mut lines = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        lines += cells.join("   ").trim_end();
+        lines.push('\n');
+    }
+    text(&lines)
+}
+
+/// `bytes` for people, such as `1.21 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
+}
+
+/// A moment for people, relative to now, such as `3 days ago`.
+pub(crate) fn age(elapsed: Duration) -> String {
+    format!("{} ago", indicatif::HumanDuration(elapsed))
+}
+
+/// Progress as lines: one for each finished piece of work.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines {
+    voice: Voice,
+    verbose: bool,
+}
+
+impl Lines {
+    /// Lines in `voice`; notes only if `verbose`.
+    pub(crate) fn new(voice: Voice, verbose: bool) -> Lines {
+        Lines { voice, verbose }
+    }
+
+    /// Whether bars may be drawn in their place.
+    pub(crate) fn are_for_people(&self) -> bool {
+        self.voice.format() == Format::Text
+    }
+}
+
+impl Progress for Lines {
+    fn begin(&self, label: &str, total: Option<u64>) -> Box<dyn Track> {
+        Box::new(Line {
+            voice: self.voice,
+            label: label.to_owned(),
+            total,
+        })
+    }
+
+    fn warn(&self, message: &str) {
+        self.voice.say(Level::Warning, message);
+    }
+
+    fn note(&self, message: &str) {
+        if self.verbose {
+            self.voice.say(Level::Note, message);
+        }
+    }
+}
+
+struct Line {
+    voice: Voice,
+    label: String,
+    total: Option<u64>,
+}
+
+impl Track for Line {
+    fn advance(&self, _bytes: u64) {}
+
+    fn done(self: Box<Self>, outcome: &str) {
+        let size = self.total.map(|total| format!(", {}", size(total)));
+        let line = format!("{}: {outcome}{}", self.label, size.unwrap_or_default());
+        self.voice.say(Level::Progress, &line);
+    }
+}
+
+/// Progress as bars on a terminal. Nothing is set up before the first bar is needed:
+/// most runs show none.
+pub(crate) struct Bars {
+    lines: Lines,
+    screen: OnceLock<MultiProgress>,
+}
+
+impl Bars {
+    /// Bars whose warnings and notes are `lines`.
+    pub(crate) fn new(lines: Lines) -> Bars {
+        Bars {
+            lines,
+            screen: OnceLock::new(),
+        }
+    }
+
+    fn between_bars(&self, say: impl FnOnce()) {
+        match self.screen.get() {
+            Some(screen) => screen.suspend(say),
+            None => say(),
+        }
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, label: &str, total: Option<u64>) -> Box<dyn Track> {
+        let form = match total {
+            Some(_) => "{prefix:24!} {bar:30} {bytes:>12} of {total_bytes:12} {msg}",
+            None => "{prefix:24!} {spinner} {bytes:>12} {msg}",
+        };
+        let style = ProgressStyle::with_template(form);
+        let bar = match total {
+            Some(total) => ProgressBar::new(total),
+            None => ProgressBar::no_length(),
+        };
+        let style = style.expect("the templates above are well formed");
+        bar.set_style(style.progress_chars("=> "));
+        bar.set_prefix(plain(label));
+        Box::new(Bar(self.screen.get_or_init(MultiProgress::new).add(bar)))
+    }
+
+    fn warn(&self, message: &str) {
+        self.between_bars(|| self.lines.warn(message));
+    }
+
+    fn note(&self, message: &str) {
+        self.between_bars(|| self.lines.note(message));
+    }
+}
+
+struct Bar(ProgressBar);
+
+impl Track for Bar {
+    fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    fn done(self: Box<Self>, outcome: &str) {
+        self.0.finish_with_message(plain(outcome));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if !self.0.is_finished() {
+            self.0.abandon_with_message("failed");
+        }
+    }
+}

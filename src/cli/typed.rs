@@ -1,0 +1,198 @@
+//! What was typed. This stage only validates; it looks at neither files nor environment.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use crate::base::fault::{Fault, Kind};
+use crate::cli::report::Format;
+use crate::cli::verb::{self, Row};
+
+const ABOUT: &str = "Pull, verify and run container images as a plain user, without a daemon";
+
+const EXAMPLES: &str = "\
+Examples:
+  coracle run hello                          the image that is inside this program
+  coracle run --rm -it debian bash           a shell in Debian; nothing is kept
+  coracle run -v $PWD:/work -w /work python:3.13 python train.py
+  coracle run --explain debian               what would be done, and by which engine
+  coracle doctor                             what this host allows";
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Global flags")]
+pub(crate) struct Globals {
+    /// Print only the essence (ids, digests) and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say what is being done
+    #[arg(long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// The form of messages
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORM",
+        default_value = "text"
+    )]
+    pub(crate) log_format: Format,
+    /// Talk to this registry without TLS or with any certificate (repeatable)
+    #[arg(long, global = true, value_name = "HOST[:PORT]")]
+    pub(crate) insecure: Vec<String>,
+    /// Trust the certificate authorities in this PEM file as well
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Keep images and containers here [default: $CORACLE_HOME, else ~/.coracle]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+}
+
+/// A command line that makes sense so far.
+pub(crate) enum Typed {
+    /// Help or a version was asked for: this text, on stdout.
+    Text(String),
+    /// A verb and its flags.
+    Verb {
+        /// The flags of all verbs.
+        globals: Globals,
+        /// Which.
+        verb: &'static Row,
+        /// Its own flags, for [`Row::carry_out`].
+        matches: ArgMatches,
+    },
+}
+
+/// A command line that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Misuse {
+    message: String,
+    hints: Vec<String>,
+}
+
+impl Fault for Misuse {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        self.hints.clone()
+    }
+}
+
+/// The grammar of the whole command line. The flags of a verb are built when it is used.
+pub(crate) fn command() -> Command {
+    let command = Command::new("coracle")
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage("coracle [GLOBAL FLAGS] COMMAND [FLAGS] [ARG...]")
+        .disable_help_subcommand(true)
+        .subcommand_value_name("COMMAND")
+        .subcommand_help_heading("Commands")
+        .subcommands(verb::ALL.iter().map(Row::command));
+    Globals::augment_args(command)
+        .about(ABOUT)
+        .after_long_help(EXAMPLES)
+}
+
+/// Reads a command line, program name first.
+pub(crate) fn parse(args: &[OsString]) -> Result<Typed, Misuse> {
+    let mut command = command();
+    let matches = match command.try_get_matches_from_mut(args) {
+        Ok(matches) => matches,
+        Err(error) if !error.use_stderr() => return Ok(Typed::Text(error.to_string())),
+        Err(error) => return Err(Misuse::from_clap(&error, args)),
+    };
+    let globals = Globals::from_arg_matches(&matches);
+    let globals = globals.map_err(|error| Misuse::from_clap(&error, args))?;
+    match matches.subcommand() {
+        Some((name, matches)) => Ok(Typed::Verb {
+            globals,
+            verb: verb::named(name).expect("clap knows the verbs from the same table"),
+            matches: matches.clone(),
+        }),
+        // As Docker and udocker: asked nothing, say what could be asked.
+        None => Ok(Typed::Text(command.render_help().to_string())),
+    }
+}
+
+impl Misuse {
+    /// Says what clap found in the words of this program.
+    fn from_clap(error: &clap::Error, args: &[OsString]) -> Misuse {
+        let text = |kind| error.get(kind).map(quoted).unwrap_or_default();
+        let message = match error.kind() {
+            ErrorKind::UnknownArgument if text(ContextKind::InvalidArg).starts_with("`-") => {
+                format!("unknown flag {}", text(ContextKind::InvalidArg))
+            }
+            ErrorKind::UnknownArgument => {
+                format!("one argument too many: {}", text(ContextKind::InvalidArg))
+            }
+            ErrorKind::InvalidSubcommand => {
+                format!("unknown command {}", text(ContextKind::InvalidSubcommand))
+            }
+            ErrorKind::MissingRequiredArgument => {
+                format!("missing {}", text(ContextKind::InvalidArg))
+            }
+            ErrorKind::InvalidValue if text(ContextKind::InvalidValue) == "``" => {
+                format!("{} needs a value", text(ContextKind::InvalidArg))
+            }
+            ErrorKind::InvalidValue => format!(
+                "got {} for {}, expected one of {}",
+                text(ContextKind::InvalidValue),
+                text(ContextKind::InvalidArg),
+                text(ContextKind::ValidValue),
+            ),
+            ErrorKind::ArgumentConflict => format!(
+                "{} cannot be used with {}",
+                text(ContextKind::InvalidArg),
+                text(ContextKind::PriorArg),
+            ),
+            _ => first_line(error),
+        };
+        let suggested = [
+            ContextKind::SuggestedArg,
+            ContextKind::SuggestedSubcommand,
+            ContextKind::SuggestedValue,
+        ];
+        let mut hints: Vec<String> = suggested
+            .into_iter()
+            .filter_map(|kind| error.get(kind))
+            .map(|near| format!("did you mean {}?", quoted(near)))
+            .collect();
+        hints.push(match verb::named_in(args) {
+            Some(verb) => format!("see `coracle {verb} --help`"),
+            None => "see `coracle --help`".to_owned(),
+        });
+        Misuse { message, hints }
+    }
+}
+
+/// The values of a clap context in backticks.
+fn quoted(value: &ContextValue) -> String {
+    match value {
+        ContextValue::Strings(values) => {
+            let values: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
+            values.join(", ")
+        }
+        value => format!("`{value}`"),
+    }
+}
+
+/// The sentence in which clap says what is wrong.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_grammar_of_every_verb_is_sound() {
+        let mut command = super::command();
+        command.build();
+        command.debug_assert();
+    }
+}

@@ -1,0 +1,82 @@
+//! The verbs: one file each with its flags, its help and its call into `ops`.
+
+mod version;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+
+use crate::base::fault::BoxFault;
+use crate::cli::meant::Meant;
+
+/// One verb: its flags, as fields, and what it does.
+pub(crate) trait Verb: clap::Args {
+    /// What is typed.
+    const NAME: &'static str;
+    /// One line for the list of commands, without a full stop.
+    const ABOUT: &'static str;
+    /// What follows `--help`: more about it, and examples.
+    const MORE: &'static str;
+    /// The arguments after the flags, as the usage line shows them.
+    const ARGUMENTS: &'static str;
+
+    /// Calls one operation and renders what it says.
+    fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault>;
+}
+
+/// A verb as a row of the table of verbs.
+pub(crate) struct Row {
+    name: &'static str,
+    about: &'static str,
+    flags: fn(Command) -> Command,
+    /// Does what was typed.
+    pub(crate) carry_out: fn(&ArgMatches, &Meant) -> Result<ExitCode, BoxFault>,
+}
+
+/// All verbs, in the order of the help.
+pub(crate) const ALL: &[Row] = &[row::<version::Version>()];
+
+impl Row {
+    /// The grammar of this verb; its flags are built only if it is the one that was typed.
+    pub(crate) fn command(&self) -> Command {
+        Command::new(self.name).about(self.about).defer(self.flags)
+    }
+}
+
+const fn row<V: Verb>() -> Row {
+    Row {
+        name: V::NAME,
+        about: V::ABOUT,
+        flags: |command| {
+            let arguments = if V::ARGUMENTS.is_empty() { "" } else { " " };
+            V::augment_args(command)
+                .about(V::ABOUT)
+                .long_about(None)
+                .after_long_help(V::MORE)
+                .override_usage(format!(
+                    "coracle {} [FLAGS]{arguments}{}",
+                    V::NAME,
+                    V::ARGUMENTS
+                ))
+        },
+        carry_out: |matches, meant| {
+            let typed = V::from_arg_matches(matches);
+            typed
+                .expect("clap validated by this grammar")
+                .carry_out(meant)
+        },
+    }
+}
+
+/// The row of a verb.
+pub(crate) fn named(name: &str) -> Option<&'static Row> {
+    ALL.iter().find(|row| row.name == name)
+}
+
+/// The verb in a raw command line, for faults that come before or out of parsing:
+/// the first argument that is a verb's name.
+pub(crate) fn named_in(args: &[OsString]) -> Option<&'static str> {
+    let mut names = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    names.find_map(named).map(|row| row.name)
+}
