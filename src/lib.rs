@@ -1,4 +1,5 @@
 //! Coracle's modules, in the order in which they may import each other.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod sys;
 

@@ -1,6 +1,6 @@
 //! Things that have one home: `unsafe`, printing, exiting, the environment; and `unwrap`, which has none.
 
-use super::scan::{Source, Token};
+use super::scan::Source;
 use super::{finds, none, tree};
 
 /// Reasons that say nothing about the place that they stand at.
