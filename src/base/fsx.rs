@@ -232,6 +232,12 @@ fn open_up(top: &Path) {
     }
 }
 
+/// Creates or overwrites a file with permission bits `mode`; for trees that only we see yet.
+pub fn write(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
+    fs::write(&path, bytes).context("write", &path)?;
+    set_mode(path, mode)
+}
+
 /// A name for a private sibling of `path`, unique among processes and hosts:
 /// `.<name>.<pid>.<random>`. Sweepers know such files by the leading dot.
 pub fn private_sibling(path: impl AsRef<Path>) -> Result<PathBuf> {

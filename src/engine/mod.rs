@@ -13,7 +13,12 @@
 //! 6. Secrets never stand in an argument vector.
 //! 7. An engine does not read the store, print, or know another engine.
 
+pub mod ns;
+mod view;
+
 use std::process::ExitCode;
+
+use nix::sys::wait::WaitStatus;
 
 use crate::base::fault::{BoxFault, Fault};
 use crate::base::progress::Progress;
@@ -45,6 +50,17 @@ impl Outcome {
         match self {
             Outcome::Exited(status) => ExitCode::from(status),
             Outcome::Signaled(signal) => ExitCode::from(128u8.wrapping_add(signal as u8)),
+        }
+    }
+}
+
+impl From<WaitStatus> for Outcome {
+    fn from(ended: WaitStatus) -> Outcome {
+        match ended {
+            WaitStatus::Signaled(_, signal, _) => Outcome::Signaled(signal as i32),
+            WaitStatus::Exited(_, status) => Outcome::Exited(status as u8),
+            // The others are not an end; waitpid(2) reports them only when asked to.
+            _ => Outcome::Exited(125),
         }
     }
 }

@@ -11,3 +11,4 @@ pub mod process;
 pub mod random;
 pub mod seccomp;
 pub mod signal;
+pub mod xattr;

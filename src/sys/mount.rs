@@ -69,7 +69,8 @@ fn set_read_only_recursive(target: &Path) -> io::Result<()> {
     }
 }
 
-fn remount_read_only(target: &Path) -> io::Result<()> {
+/// Makes the one mount at `target` read-only and leaves those below it. mount(2), MS_BIND.
+pub fn remount_read_only(target: &Path) -> io::Result<()> {
     let kept = statvfs(target)?.flags();
     let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
     for (has, keep) in [

@@ -1,0 +1,109 @@
+//! What of the host appears in the view, and the texts that are the guest's own.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use nix::mount::{MsFlags, mount};
+
+use super::error::{NsError, Step};
+use crate::base::fsx;
+use crate::base::path::{GuestPath, HostPath, RootDir};
+use crate::plan::{GuestFile, Mount, Source};
+use crate::sys;
+
+/// Writes the guest's own files into the view.
+pub(super) fn write_files(files: &[GuestFile], root: &RootDir) -> Result<(), NsError> {
+    for file in files {
+        let target = place(&file.path, root)?;
+        fsx::write(&target, &file.content, file.mode)?;
+    }
+    Ok(())
+}
+
+/// Mounts everything in its order, so that a later mount may lie inside an earlier one.
+pub(super) fn mount_all(mounts: &[Mount], root: &RootDir) -> Result<(), NsError> {
+    mounts.iter().try_for_each(|mount| mount_one(mount, root))
+}
+
+fn mount_one(wanted: &Mount, root: &RootDir) -> Result<(), NsError> {
+    let target = match &wanted.source {
+        Source::Bind(source) => bind(source, wanted, root)?,
+        Source::Tmpfs { size, mode } => Some(tmpfs(*size, *mode, wanted, root)?),
+    };
+    match target {
+        Some(target) if wanted.read_only => {
+            sys::mount::make_read_only(&target).step("make read-only", &wanted.target)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Binds with all mounts below, as those of the caller are locked together. mount(2), MS_REC.
+fn bind(source: &HostPath, wanted: &Mount, root: &RootDir) -> Result<Option<HostPath>, NsError> {
+    let meta = match fsx::metadata(source) {
+        Ok(meta) => meta,
+        Err(_) if wanted.optional => return Ok(None),
+        Err(error) if error.is_not_found() => return Err(NsError::NoSource(source.to_string())),
+        Err(error) => return Err(error.into()),
+    };
+    let target = place(&wanted.target, root)?;
+    create_target(&target, meta.is_dir()).step("create the mount point", &wanted.target)?;
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+    let bound = mount(Some(&**source), &*target, None::<&str>, flags, None::<&str>);
+    bound
+        .map_err(io::Error::from)
+        .step("bind into the container", source)?;
+    Ok(Some(target))
+}
+
+fn tmpfs(
+    size: Option<u64>,
+    mode: u32,
+    wanted: &Mount,
+    root: &RootDir,
+) -> Result<HostPath, NsError> {
+    let target = place(&wanted.target, root)?;
+    create_target(&target, true).step("create the mount point", &wanted.target)?;
+    let size = size
+        .map(|bytes| format!(",size={bytes}"))
+        .unwrap_or_default();
+    let options = format!("mode={mode:o}{size}");
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    let mounted = mount(
+        Some("tmpfs"),
+        &*target,
+        Some("tmpfs"),
+        flags,
+        Some(options.as_str()),
+    );
+    mounted
+        .map_err(io::Error::from)
+        .step("mount a tmpfs on", &wanted.target)?;
+    Ok(target)
+}
+
+/// Where `guest` lies in the view, links followed inside it; its directory exists afterwards.
+fn place(guest: &GuestPath, root: &RootDir) -> Result<HostPath, NsError> {
+    let target = root.locate(guest).step("resolve in the container", guest)?;
+    if let Some(parent) = target.parent() {
+        create_dirs(parent).step("create a directory for", guest)?;
+    }
+    Ok(target)
+}
+
+fn create_target(target: &Path, is_dir: bool) -> io::Result<()> {
+    if std::fs::symlink_metadata(target).is_ok() {
+        return Ok(());
+    }
+    if is_dir {
+        create_dirs(target)
+    } else {
+        File::create_new(target).map(drop)
+    }
+}
+
+fn create_dirs(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(path)
+}

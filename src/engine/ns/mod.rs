@@ -1,0 +1,204 @@
+//! Engine `ns`: a user and a mount namespace, an overlay, pivot_root(2), then exec in place.
+//!
+//! The caller's process becomes the guest; nothing stands between the two, so
+//! signals, the terminal, limits and the exit status need no care at all. Only
+//! where the writes of a `--rm` run must go to disk does this process stay, to
+//! remove them.
+//!
+//! The steps, each in its file: [`identity`] (who we are in the new namespace),
+//! [`root`] (the writable view), [`binds`] (what of the host is in it), then this
+//! file turns the view into `/` and execs.
+
+mod binds;
+mod error;
+mod identity;
+mod pretend;
+mod root;
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Pid, chdir, chroot, pivot_root, sethostname};
+
+use crate::base::fsx;
+use crate::base::path::{HostPath, RootDir};
+use crate::base::progress::Progress;
+use crate::engine::{Engine, Outcome, Stop};
+use crate::plan::{Cwd, Ids, RunPlan, View};
+use crate::sys;
+use crate::sys::process::Program;
+use error::{NsError, Step};
+
+/// The engine; it holds no state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ns;
+
+impl Engine for Ns {
+    fn name(&self) -> &'static str {
+        "ns"
+    }
+
+    fn run(&self, plan: &RunPlan, progress: &dyn Progress) -> Result<Outcome, Stop> {
+        let program = Program::new(&plan.argv, &plan.environment)
+            .step("pass on the arguments of", plan.argv[0].display())?;
+        limit_cpus(plan.cpus.as_deref())?;
+        identity::enter(&plan.user, plan.hostname.is_some())?;
+        let view = root::mount(&plan.root, progress)?;
+        match view {
+            root::Mounted::At(root) => Err(become_guest(plan, &root, &program)),
+            root::Mounted::NeedsDisk(scratch) => on_disk(plan, &scratch, &program, progress),
+        }
+    }
+}
+
+/// Runs the guest as a child with its writes in `scratch`, and removes them after it.
+///
+/// The way of hosts whose tmpfs keeps no user attributes (Linux < 6.6). Should this
+/// process be killed, the kernel kills the guest, and the next `gc` sweeps `scratch`.
+fn on_disk(
+    plan: &RunPlan,
+    scratch: &HostPath,
+    program: &Program,
+    progress: &dyn Progress,
+) -> Result<Outcome, Stop> {
+    let parent = Pid::this();
+    let held = sys::signal::Held::new()
+        .map_err(io::Error::from)
+        .step("hold", "signals")?;
+    match sys::process::fork().step("make a process for", "the guest")? {
+        nix::unistd::ForkResult::Child => {
+            sys::process::die_with(parent).step("tie the guest to", "its parent")?;
+            held.release()
+                .map_err(io::Error::from)
+                .step("release", "signals")?;
+            let root = root::mount_on_disk(&plan.root.lower, scratch, progress)?;
+            Err(become_guest(plan, &root, program))
+        }
+        nix::unistd::ForkResult::Parent { child } => {
+            let ended = held.pass_on(child).step("wait for", "the guest")?;
+            fsx::remove_tree(scratch)?;
+            Ok(Outcome::from(ended))
+        }
+    }
+}
+
+/// Completes the view at `root`, makes it `/`, and becomes the program. Returns only on failure.
+fn become_guest(plan: &RunPlan, root: &HostPath, program: &Program) -> Stop {
+    let caller_mask = umask(Mode::from_bits_truncate(0o022));
+    let prepared = complete(plan, root);
+    umask(caller_mask);
+    match prepared {
+        Ok(()) => Stop::Failed(exec(plan, program).into()),
+        Err(error) => Stop::Failed(error.into()),
+    }
+}
+
+fn complete(plan: &RunPlan, root: &HostPath) -> Result<(), NsError> {
+    let inside = RootDir::new(root.clone());
+    binds::write_files(&plan.files, &inside)?;
+    binds::mount_all(&plan.mounts, &inside)?;
+    if let Some(name) = &plan.hostname {
+        sethostname(name)
+            .map_err(io::Error::from)
+            .step("set the host name", name)?;
+    }
+    make_root(root)?;
+    enter_cwd(&plan.cwd)?;
+    if plan.root.view == View::ReadOnly {
+        sys::mount::remount_read_only(Path::new("/")).step("make read-only", "/")?;
+    }
+    if plan.user.ids == Ids::Single && plan.user.uid == 0 {
+        pretend::install()?;
+    }
+    Ok(())
+}
+
+/// Makes `root`, a mount point, the root directory of this process, and lets go of the old one.
+///
+/// With both arguments `.` the old root ends up on top of the new one at the same
+/// place, so that no directory for it is needed. A root file system that is an
+/// initramfs (diskless nodes) cannot be pivoted away (EINVAL); chroot(2) shows the
+/// same tree, but the guest cannot make a user namespace of its own in it.
+/// pivot_root(2), "pivot_root(".", ".")".
+fn make_root(root: &HostPath) -> Result<(), NsError> {
+    chdir(root.as_os_str())
+        .map_err(io::Error::from)
+        .step("enter", root)?;
+    match pivot_root(".", ".") {
+        Ok(()) => umount2(".", MntFlags::MNT_DETACH)
+            .map_err(io::Error::from)
+            .step("let go of", "the host's root")?,
+        Err(Errno::EINVAL) => chroot(".")
+            .map_err(io::Error::from)
+            .step("change root to", root)?,
+        Err(errno) => return Err(errno.into()).step("change root to", root),
+    }
+    chdir("/").map_err(io::Error::from).step("enter", "/")
+}
+
+fn enter_cwd(cwd: &Cwd) -> Result<(), NsError> {
+    let path = cwd.path.as_path();
+    if cwd.create {
+        std::fs::create_dir_all(path).step("create the working directory", path.display())?;
+    }
+    match chdir(path) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOENT) => Err(NsError::NoCwd(cwd.path.clone())),
+        Err(errno) => Err(errno.into()).step("enter the working directory", path.display()),
+    }
+}
+
+fn limit_cpus(cpus: Option<&[usize]>) -> Result<(), NsError> {
+    let Some(cpus) = cpus else { return Ok(()) };
+    let mut set = CpuSet::new();
+    let filled = cpus.iter().try_for_each(|cpu| set.set(*cpu));
+    let limited = filled.and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+    limited
+        .map_err(io::Error::from)
+        .step("limit the guest to processors", format!("{cpus:?}"))
+}
+
+/// Looks the program up in the guest's PATH, as execvp(3) does, and becomes it.
+fn exec(plan: &RunPlan, program: &Program) -> NsError {
+    let name = &plan.argv[0];
+    let mut found = None;
+    for path in candidates(name, &plan.environment) {
+        let error = program.exec(&path);
+        match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) if !Path::new(&path).is_file() => {}
+            Some(libc::EACCES) if found.is_none() => found = Some((path, error)),
+            Some(libc::EACCES) => {}
+            _ => {
+                return NsError::Exec {
+                    program: path,
+                    source: error,
+                };
+            }
+        }
+    }
+    match found {
+        Some((program, source)) => NsError::Exec { program, source },
+        None => NsError::NoProgram(name.clone()),
+    }
+}
+
+/// Where `name` may lie: itself if it has a slash, else in each directory of PATH.
+fn candidates(name: &OsStr, environment: &[(OsString, OsString)]) -> Vec<OsString> {
+    if name.as_bytes().contains(&b'/') {
+        return vec![name.to_owned()];
+    }
+    let path = environment
+        .iter()
+        .find(|(key, _)| key == "PATH")
+        .map(|(_, value)| value.as_os_str());
+    let dirs = std::env::split_paths(path.unwrap_or(OsStr::new("/usr/bin:/bin")));
+    dirs.filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join(name).into_os_string())
+        .collect()
+}

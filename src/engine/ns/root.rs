@@ -1,0 +1,207 @@
+//! The writable view: an overlay over the shared tree, or a copy where none can be made.
+//!
+//! What a file system can do is found out by doing it. An overlay in a user
+//! namespace keeps its marks in `user.` attributes (`userxattr`, Linux 5.11), which
+//! tmpfs has from 6.6 and NFS has not; without them the overlay mounts, and the
+//! first `rm -r` of an image's directory fails with EIO. So attributes are tried
+//! first, then the overlay, and what is left is a copy.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::fcntl::{OFlag, open};
+use nix::mount::{MntFlags, MsFlags, mount as sys_mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::Mode;
+
+use super::error::{NsError, Step};
+use crate::base::fsx;
+use crate::base::path::HostPath;
+use crate::base::progress::Progress;
+use crate::engine::{Stop, view};
+use crate::plan::{Root, View};
+use crate::sys::xattr;
+
+/// What became of the view.
+pub(super) enum Mounted {
+    /// It is complete, a mount point here.
+    At(HostPath),
+    /// Nothing is mounted: the writes of this run need this directory on disk.
+    NeedsDisk(HostPath),
+}
+
+/// Mounts the view of `root` in this mount namespace.
+pub(super) fn mount(root: &Root, progress: &dyn Progress) -> Result<Mounted, Stop> {
+    let lower = &root.lower;
+    match &root.view {
+        View::Discarded { scratch } => match overlay_in_memory(lower, Deletions::Wanted)? {
+            Some(at) => Ok(Mounted::At(at)),
+            None => Ok(Mounted::NeedsDisk(scratch.clone())),
+        },
+        View::ReadOnly => match overlay_in_memory(lower, Deletions::Never)? {
+            Some(at) => Ok(Mounted::At(at)),
+            None => Err(NsError::Step {
+                doing: "mount a read-only overlay over",
+                object: lower.to_string(),
+                source: io::Error::from_raw_os_error(libc::EPERM),
+            })?,
+        },
+        View::Kept { dir } => Ok(Mounted::At(overlay_or_copy(lower, dir, progress)?)),
+    }
+}
+
+/// As [`mount`], for a child process whose writes go to `scratch`; in a mount namespace of its own.
+pub(super) fn mount_on_disk(
+    lower: &HostPath,
+    scratch: &HostPath,
+    progress: &dyn Progress,
+) -> Result<HostPath, Stop> {
+    unshare(CloneFlags::CLONE_NEWNS)
+        .map_err(io::Error::from)
+        .step("make a mount namespace for", scratch)?;
+    fsx::create_dir_all(scratch)?;
+    Ok(overlay_or_copy(lower, scratch, progress)?)
+}
+
+/// Whether the guest may remove what the image has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deletions {
+    Wanted,
+    Never,
+}
+
+/// An overlay with its upper directory in memory; `None` where this host cannot do it.
+///
+/// The tmpfs is mounted over the shared tree itself, the one directory that is ours
+/// and that nobody binds. Unbindable, so that a recursive bind of the home directory
+/// does not carry it into the guest. It costs no unmount: it goes with the old root.
+/// Options considered: a directory in /tmp (left behind after SIGKILL), the new mount
+/// API's detached mounts (an overlay takes its upper from one only since Linux 6.15).
+fn overlay_in_memory(lower: &HostPath, deletions: Deletions) -> Result<Option<HostPath>, NsError> {
+    let image = open_dir(lower)?;
+    let none = None::<&str>;
+    sys_mount(
+        Some("coracle"),
+        &**lower,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("mode=0755"),
+    )
+    .and_then(|()| sys_mount(none, &**lower, none, MsFlags::MS_UNBINDABLE, none))
+    .map_err(io::Error::from)
+    .step("mount a tmpfs on", lower)?;
+    let at = lower.join("root");
+    fsx::create_dir(&at, 0o755)?;
+    if deletions == Deletions::Never || xattr::user_attributes_work(lower) {
+        match overlay(&image, lower, &at) {
+            Ok(()) => return Ok(Some(at)),
+            Err(error) if is_unsuitable(&error) => {}
+            Err(error) => return Err(error).step("mount an overlay on", &at),
+        }
+    }
+    umount2(&**lower, MntFlags::MNT_DETACH)
+        .map_err(io::Error::from)
+        .step("unmount", lower)?;
+    Ok(None)
+}
+
+/// An overlay with its upper directory in `dir`, or a copy of the tree in it, made once.
+fn overlay_or_copy(
+    lower: &HostPath,
+    dir: &HostPath,
+    progress: &dyn Progress,
+) -> Result<HostPath, Stop> {
+    if !view::has_copy(dir) && xattr::user_attributes_work(dir) {
+        let image = open_dir(lower)?;
+        match overlay(&image, dir, lower) {
+            Ok(()) => {
+                // As above: the guest's own tree must not appear in it once more.
+                sys_mount(
+                    None::<&str>,
+                    &**lower,
+                    None::<&str>,
+                    MsFlags::MS_UNBINDABLE,
+                    None::<&str>,
+                )
+                .map_err(io::Error::from)
+                .step("make unbindable", lower)?;
+                return Ok(lower.clone());
+            }
+            Err(error) if is_unsuitable(&error) => {}
+            Err(error) => {
+                return Err(error)
+                    .step("mount an overlay on", lower)
+                    .map_err(Stop::from);
+            }
+        }
+    }
+    let copy = view::prepare_copy(lower, dir, progress)?;
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+    let bound = sys_mount(Some(&*copy), &*copy, None::<&str>, flags, None::<&str>);
+    bound
+        .map_err(io::Error::from)
+        .step("mount on itself", &copy)?;
+    Ok(copy)
+}
+
+/// Mounts an overlay of `image` and `dir`'s `upper` at `at`. Documentation/filesystems/overlayfs.rst.
+///
+/// Directories are named through /proc/self/fd, as a path may hold the `:` and `,`
+/// that separate the options.
+fn overlay(image: &OwnedFd, dir: &HostPath, at: &HostPath) -> io::Result<()> {
+    let (upper, work) = (dir.join("upper"), dir.join("work"));
+    for made in [&upper, &work] {
+        match std::fs::create_dir(made) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    copy_mode(image, &upper)?;
+    let (upper, work) = (open_dir_io(&upper)?, open_dir_io(&work)?);
+    let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={},userxattr",
+        name(image),
+        name(&upper),
+        name(&work)
+    );
+    let mounted = sys_mount(
+        Some("coracle"),
+        &**at,
+        Some("overlay"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    );
+    Ok(mounted?)
+}
+
+/// The root directory of the view has the mode of its upper half, so that takes the image's.
+fn copy_mode(image: &OwnedFd, upper: &Path) -> io::Result<()> {
+    let mode = nix::sys::stat::fstat(image)?.st_mode & 0o7777;
+    std::fs::set_permissions(upper, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+/// What the kernel answers when it cannot overlay these file systems, or not here.
+fn is_unsuitable(error: &io::Error) -> bool {
+    let unsuitable = [
+        libc::EINVAL,
+        libc::EPERM,
+        libc::ENODEV,
+        libc::EOPNOTSUPP,
+        libc::ENOTSUP,
+        libc::EROFS,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|errno| unsuitable.contains(&errno))
+}
+
+fn open_dir(path: &HostPath) -> Result<OwnedFd, NsError> {
+    open_dir_io(path).step("open", path)
+}
+
+fn open_dir_io(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?)
+}
