@@ -1,3 +1,13 @@
-//! The one integration test binary.
+//! The one integration test binary; this list is its table of contents.
+//!
+//! Everything here runs `coracle` as a plain user would, from outside, against real parts that `ci/fixtures` made.
+//! Set `CORACLE_BIN` to test another binary than the one cargo built, and `MUST_WORK=1` to turn skips into failures.
 
+mod support;
+
+mod engine;
+mod hosts;
+mod install;
+mod pull;
+mod regression;
 mod tidy;

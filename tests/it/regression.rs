@@ -1,0 +1,1 @@
+//! One test per defect that got out, named after its number.

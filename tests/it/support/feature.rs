@@ -1,0 +1,89 @@
+//! What a test may need of the host, found by trying; a skip is said aloud and is a failure under `MUST_WORK=1`.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::{Sandbox, fixture};
+
+/// Something that not every host has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Feature {
+    /// What `ci/fixtures` makes.
+    Fixtures,
+    /// The tests run as root, which imitated hosts need: mount namespaces and limits are made for the plain user.
+    Root,
+    /// A plain user may make a user namespace and mount in it.
+    UserNamespaces,
+    /// A plain user may trace his own child.
+    Ptrace,
+    /// Debian's `docker-registry`.
+    DockerRegistry,
+    /// `umoci`, whose extraction ours is compared with.
+    Umoci,
+}
+
+impl Feature {
+    /// Tries it; the error is a sentence that says what is missing and who can provide it.
+    pub(crate) fn probe(self) -> Result<(), String> {
+        match self {
+            Self::Fixtures => fixture::ready(),
+            Self::Root => nix::unistd::geteuid()
+                .is_root()
+                .then_some(())
+                .ok_or_else(|| "must be run by root, to imitate another host".into()),
+            Self::UserNamespaces => tried(
+                "user namespaces with mounts",
+                &["unshare", "-Urm", "mount", "-t", "tmpfs", "none", "/mnt"],
+            ),
+            Self::Ptrace => tried("ptrace", &[fixture::path("bin/traceme")]),
+            Self::DockerRegistry => installed("docker-registry"),
+            Self::Umoci => installed("umoci"),
+        }
+    }
+}
+
+/// Says that a test did not run, or fails where everything has to.
+///
+/// # Panics
+/// Under `MUST_WORK=1`.
+#[track_caller]
+pub(crate) fn skip(test: &str, reason: &str) {
+    let must_work = std::env::var_os("MUST_WORK").is_some_and(|value| value == "1");
+    assert!(!must_work, "{test} cannot run, and MUST_WORK=1: {reason}");
+    // Straight to the descriptor: the test runner swallows what a passing test prints by macro.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+}
+
+fn tried<S: AsRef<OsStr>>(name: &str, command: &[S]) -> Result<(), String> {
+    let output = Sandbox::new().command(command).run();
+    if output.code() == Some(0) {
+        return Ok(());
+    }
+    Err(format!(
+        "this host gives its users no {name}: {}",
+        output.stderr.trim()
+    ))
+}
+
+fn installed(program: &str) -> Result<(), String> {
+    if on_path(program) {
+        Ok(())
+    } else {
+        Err(format!(
+            "`{program}` is not installed; run ci/fixtures as root"
+        ))
+    }
+}
+
+fn on_path(program: &str) -> bool {
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+        .iter()
+        .any(|folder| {
+            Path::new(folder)
+                .join(program)
+                .metadata()
+                .is_ok_and(|data| data.permissions().mode() & 0o111 != 0)
+        })
+}
