@@ -7,6 +7,8 @@ pub mod base;
 
 pub mod oci;
 
+pub mod layer;
+
 pub mod plan;
 
 pub mod engine;

@@ -1,0 +1,123 @@
+//! Undoes a layer's compression, whatever its media type claims.
+//!
+//! The first bytes decide, as in every other reader: media types lie, and the
+//! digest has already said which bytes these are. A decoder here takes its input
+//! to the very end, so that a verifying reader below it can have its say.
+
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+use flate2::bufread::GzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
+
+use crate::layer::error::LayerError;
+
+/// The largest zstd window, as a power of two: 128 MiB, zstd's own default limit.
+const ZSTD_WINDOW_LOG: u32 = 27;
+/// The most memory xz may take, in bytes; `xz -9` needs 65 MiB.
+const XZ_MEMORY: u64 = 128 << 20;
+/// Bytes of compressed input asked for at once.
+const BUFFER: usize = 128 << 10;
+/// The longest signature that is looked at.
+const MAGIC: usize = 10;
+
+/// A layer's uncompressed bytes.
+pub type Bytes = Box<dyn Read + Send>;
+
+type Input<R> = BufReader<io::Chain<Cursor<Vec<u8>>, R>>;
+
+/// The uncompressed bytes of `reader`: gzip of any number of members, zstd of any
+/// number of frames, xz, or as they are.
+pub fn decompress<R: Read + Send + 'static>(mut reader: R) -> Result<Bytes, LayerError> {
+    let mut magic = Vec::with_capacity(MAGIC);
+    (&mut reader)
+        .take(MAGIC as u64)
+        .read_to_end(&mut magic)
+        .map_err(LayerError::Stream)?;
+    let format = Format::of(&magic);
+    let input = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(reader));
+    decoder(format, input).map_err(LayerError::Stream)
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Plain,
+    Gzip,
+    Zstd,
+    Xz,
+    Bzip2,
+}
+
+impl Format {
+    fn of(magic: &[u8]) -> Format {
+        match magic {
+            // RFC 1952: deflate is the only method there is.
+            [0x1f, 0x8b, 8, ..] => Format::Gzip,
+            // RFC 8878: a frame, or a skippable frame.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Format::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Format::Xz,
+            // The six bytes after the level are pi; a file may well be named `BZh9`.
+            [b'B', b'Z', b'h', _, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59] => Format::Bzip2,
+            _ => Format::Plain,
+        }
+    }
+}
+
+fn decoder<R: Read + Send + 'static>(format: Format, input: Input<R>) -> io::Result<Bytes> {
+    Ok(match format {
+        Format::Plain => Box::new(input),
+        Format::Gzip => Box::new(Gzip(Some(GzDecoder::new(input)))),
+        Format::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            Box::new(decoder)
+        }
+        Format::Xz => {
+            let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
+            Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
+        }
+        Format::Bzip2 => {
+            let message = "the layer is compressed with bzip2, expected gzip, zstd, xz or none";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+    })
+}
+
+/// Gzip members one after another, as pigz, bgzip and eStargz write them.
+///
+/// flate2's own reader of many members stops with an error at the zeros that some
+/// writers pad with; here they are passed over, and anything else is refused.
+struct Gzip<R: BufRead>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let count = member.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let Some(member) = self.0.take() else { break };
+            self.0 = next_member(member.into_inner())?;
+        }
+        Ok(0)
+    }
+}
+
+fn next_member<R: BufRead>(mut input: R) -> io::Result<Option<GzDecoder<R>>> {
+    let mut padded = false;
+    loop {
+        let rest = input.fill_buf()?;
+        let Some(first) = rest.first() else {
+            return Ok(None);
+        };
+        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+        match (zeros, *first) {
+            (0, 0x1f) if !padded => return Ok(Some(GzDecoder::new(input))),
+            (0, _) => {
+                let message = "the gzip data is followed by bytes that are neither gzip nor zero";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            _ => padded = true,
+        }
+        input.consume(zeros);
+    }
+}

@@ -1,0 +1,259 @@
+//! Reads a tar archive strictly: what two readers could understand differently is refused.
+//!
+//! Memory stays bounded whatever the archive says: headers are read one at a
+//! time, extension headers up to fixed limits, content never as a whole.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use crate::layer::entry::{Entry, EntryKind, Extensions, MAX_PATH};
+use crate::layer::error::{LayerError, Lie, printable};
+use crate::layer::header::{BLOCK, Header};
+use crate::layer::pax::Pax;
+
+/// The largest PAX header, in bytes.
+pub const MAX_PAX: u64 = 1 << 20;
+/// Extension headers before one entry; real ones have at most a PAX header or a name and a link.
+pub const MAX_PENDING: u64 = 4;
+/// Entries of one layer.
+pub const MAX_ENTRIES: u64 = 5_000_000;
+
+/// Bytes asked of the stream at once.
+const BUFFER: usize = 256 << 10;
+
+/// A tar archive that is being read: [`Archive::next_entry`] moves to an entry,
+/// and reading the archive itself then gives that entry's content.
+#[derive(Debug)]
+pub struct Archive<R> {
+    input: BufReader<R>,
+    /// Bytes taken from `input`.
+    position: u64,
+    /// Content of the current entry that is still unread.
+    content: u64,
+    /// Zeros after the content, up to the next block.
+    padding: u64,
+    entries: u64,
+    ended: bool,
+}
+
+impl<R: Read> Archive<R> {
+    /// Starts at the first byte of an uncompressed archive.
+    pub fn new(input: R) -> Archive<R> {
+        Archive {
+            input: BufReader::with_capacity(BUFFER, input),
+            position: 0,
+            content: 0,
+            padding: 0,
+            entries: 0,
+            ended: false,
+        }
+    }
+
+    /// Moves to the next entry, past what is unread of the current one; `None` at the end.
+    ///
+    /// An archive may end without the two zero blocks, as long as it ends between entries.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, LayerError> {
+        let mut extensions = Extensions::default();
+        let mut pending = 0;
+        loop {
+            self.skip_content()?;
+            let start = self.position;
+            let Some(block) = self.header_block()? else {
+                if pending > 0 {
+                    return Err(at(start, Lie::Truncated("extension headers")));
+                }
+                return Ok(None);
+            };
+            let header = Header::new(&block).map_err(|lie| at(start, lie))?;
+            if !matches!(header.flag(), b'x' | b'g' | b'L' | b'K') {
+                return self.entry(&header, extensions, start).map(Some);
+            }
+            pending += 1;
+            if pending > MAX_PENDING {
+                let what = "extension headers before one entry";
+                let most = MAX_PENDING;
+                return Err(at(start, Lie::TooMany { what, most }));
+            }
+            self.extension(&header, &mut extensions, start)?;
+        }
+    }
+
+    /// Reads on to the end of the stream, which may lie behind the end of the
+    /// archive, and returns the number of bytes of it all. A reader below that
+    /// hashes or verifies has then seen everything.
+    pub fn drain(mut self) -> Result<u64, LayerError> {
+        loop {
+            let count = self.input.fill_buf().map_err(LayerError::Stream)?.len();
+            if count == 0 {
+                return Ok(self.position);
+            }
+            self.input.consume(count);
+            self.position += count as u64;
+        }
+    }
+
+    fn entry(
+        &mut self,
+        header: &Header<'_>,
+        extensions: Extensions,
+        start: u64,
+    ) -> Result<Entry, LayerError> {
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            let (what, most) = ("entries", MAX_ENTRIES);
+            return Err(at(start, Lie::TooMany { what, most }));
+        }
+        let named = |lie| LayerError::Input {
+            place: format!("entry `{}` at byte {start}", printable(&header.name())),
+            lie,
+        };
+        let entry = Entry::assemble(header, extensions, self.position).map_err(named)?;
+        if entry.path.is_empty() && entry.kind != EntryKind::Directory {
+            return Err(named(Lie::Root(entry.kind.name())));
+        }
+        self.expect_content(entry.size);
+        Ok(entry)
+    }
+
+    fn extension(
+        &mut self,
+        header: &Header<'_>,
+        extensions: &mut Extensions,
+        start: u64,
+    ) -> Result<(), LayerError> {
+        let lies = |lie| at(start, lie);
+        let size = header.size().map_err(lies)?;
+        match header.flag() {
+            b'x' => {
+                let block = self.metadata("PAX header", size, MAX_PAX)?;
+                let pax = Pax::parse(&block).map_err(lies)?;
+                put_once("a PAX header", &mut extensions.pax, pax).map_err(lies)
+            }
+            b'L' => {
+                let name = self.long_text("long name", size)?;
+                put_once("a long name", &mut extensions.long_name, name).map_err(lies)
+            }
+            b'K' => {
+                let link = self.long_text("long link", size)?;
+                put_once("a long link", &mut extensions.long_link, link).map_err(lies)
+            }
+            // Global headers hold comments, such as git's commit; containerd ignores them too.
+            _ => self.metadata("global PAX header", size, MAX_PAX).map(drop),
+        }
+    }
+
+    /// GNU's long name or link: a text that ends with a NUL.
+    fn long_text(&mut self, field: &'static str, size: u64) -> Result<Vec<u8>, LayerError> {
+        let mut text = self.metadata(field, size, MAX_PATH as u64)?;
+        let end = text.iter().position(|byte| *byte == 0);
+        text.truncate(end.unwrap_or(text.len()));
+        Ok(text)
+    }
+
+    /// The whole content of an extension header, at most `most` bytes.
+    fn metadata(
+        &mut self,
+        field: &'static str,
+        got: u64,
+        most: u64,
+    ) -> Result<Vec<u8>, LayerError> {
+        if got > most {
+            return Err(at(self.position, Lie::TooLong { field, got, most }));
+        }
+        self.expect_content(got);
+        let mut bytes = Vec::new();
+        self.read_to_end(&mut bytes).map_err(LayerError::Stream)?;
+        Ok(bytes)
+    }
+
+    fn expect_content(&mut self, size: u64) {
+        self.content = size;
+        self.padding = size.wrapping_neg() % BLOCK as u64;
+    }
+
+    fn skip_content(&mut self) -> Result<(), LayerError> {
+        while self.content + self.padding > 0 {
+            let part = if self.content > 0 {
+                &mut self.content
+            } else {
+                &mut self.padding
+            };
+            let buffer = self.input.fill_buf().map_err(LayerError::Stream)?;
+            if buffer.is_empty() {
+                return Err(at(self.position, Lie::Truncated("an entry's content")));
+            }
+            let count = (buffer.len() as u64).min(*part);
+            // `count` is at most the buffer's length, which is a usize.
+            self.input.consume(count as usize);
+            self.position += count;
+            *part -= count;
+        }
+        Ok(())
+    }
+
+    /// The next header block; `None` once the archive has ended.
+    fn header_block(&mut self) -> Result<Option<[u8; BLOCK]>, LayerError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let start = self.position;
+        let first = self.block()?;
+        if first.is_some_and(|block| block != [0; BLOCK]) {
+            return Ok(first);
+        }
+        self.ended = true;
+        match first.is_some().then(|| self.block()).transpose()?.flatten() {
+            Some(second) if second != [0; BLOCK] => Err(at(start, Lie::LoneZeroBlock)),
+            _ => Ok(None),
+        }
+    }
+
+    fn block(&mut self) -> Result<Option<[u8; BLOCK]>, LayerError> {
+        let mut block = [0; BLOCK];
+        let mut filled = 0;
+        while filled < BLOCK {
+            match self.input.read(&mut block[filled..]) {
+                Ok(0) if filled == 0 => return Ok(None),
+                Ok(0) => return Err(at(self.position, Lie::Truncated("a header"))),
+                Ok(count) => {
+                    filled += count;
+                    self.position += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(LayerError::Stream(error)),
+            }
+        }
+        Ok(Some(block))
+    }
+}
+
+/// The content of the current entry; an early end of the archive is an error.
+impl<R: Read> Read for Archive<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.content)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        if most == 0 {
+            return Ok(0);
+        }
+        let count = self.input.read(&mut buffer[..most])?;
+        if count == 0 {
+            let message = "the archive ended inside an entry's content";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        self.position += count as u64;
+        self.content -= count as u64;
+        Ok(count)
+    }
+}
+
+fn at(position: u64, lie: Lie) -> LayerError {
+    let place = format!("byte {position} of the archive");
+    LayerError::Input { place, lie }
+}
+
+fn put_once<T>(what: &'static str, place: &mut Option<T>, value: T) -> Result<(), Lie> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Lie::Twice(what)),
+    }
+}
