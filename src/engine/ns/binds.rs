@@ -48,6 +48,9 @@ fn bind(source: &HostPath, wanted: &Mount, root: &RootDir) -> Result<Option<Host
         Err(error) if error.is_not_found() => return Err(NsError::NoSource(source.to_string())),
         Err(error) => return Err(error.into()),
     };
+    if wanted.optional && meta.is_file() {
+        replace_link(&wanted.target, root)?;
+    }
     let target = place(&wanted.target, root)?;
     create_target(&target, meta.is_dir()).step("create the mount point", &wanted.target)?;
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
@@ -56,6 +59,26 @@ fn bind(source: &HostPath, wanted: &Mount, root: &RootDir) -> Result<Option<Host
         .map_err(io::Error::from)
         .step("bind into the container", source)?;
     Ok(Some(target))
+}
+
+/// Takes away a symbolic link at the place of one of our default files.
+///
+/// An image's `/etc/localtime` links to a zone: a bind that followed it would change
+/// what that zone means, and its `/etc/resolv.conf` may link to nowhere.
+fn replace_link(target: &GuestPath, root: &RootDir) -> Result<(), NsError> {
+    let path = target.as_path();
+    let (Some(parent), Some(name)) = (path.parent().and_then(GuestPath::new), path.file_name())
+    else {
+        return Ok(());
+    };
+    let link = root
+        .locate(&parent)
+        .step("resolve in the container", target)?
+        .join(name);
+    if std::fs::symlink_metadata(&link).is_ok_and(|meta| meta.is_symlink()) {
+        fsx::remove_file(&link)?;
+    }
+    Ok(())
 }
 
 fn tmpfs(

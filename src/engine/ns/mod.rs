@@ -21,7 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::mount::{MntFlags, umount2};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, chdir, chroot, pivot_root, sethostname};
@@ -122,7 +122,8 @@ fn complete(plan: &RunPlan, root: &HostPath) -> Result<(), NsError> {
 /// Makes `root`, a mount point, the root directory of this process, and lets go of the old one.
 ///
 /// With both arguments `.` the old root ends up on top of the new one at the same
-/// place, so that no directory for it is needed. A root file system that is an
+/// place, so that no directory for it is needed. The view may be unbindable (see
+/// `root`), which the guest's root must not be. A root file system that is an
 /// initramfs (diskless nodes) cannot be pivoted away (EINVAL); chroot(2) shows the
 /// same tree, but the guest cannot make a user namespace of its own in it.
 /// pivot_root(2), "pivot_root(".", ".")".
@@ -139,6 +140,10 @@ fn make_root(root: &HostPath) -> Result<(), NsError> {
             .step("change root to", root)?,
         Err(errno) => return Err(errno.into()).step("change root to", root),
     }
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_PRIVATE, none)
+        .map_err(io::Error::from)
+        .step("make private", "/")?;
     chdir("/").map_err(io::Error::from).step("enter", "/")
 }
 

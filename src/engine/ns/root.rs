@@ -80,22 +80,24 @@ enum Deletions {
 /// API's detached mounts (an overlay takes its upper from one only since Linux 6.15).
 fn overlay_in_memory(lower: &HostPath, deletions: Deletions) -> Result<Option<HostPath>, NsError> {
     let image = open_dir(lower)?;
-    let none = None::<&str>;
+    let options = Some("mode=0755");
     sys_mount(
         Some("coracle"),
         &**lower,
         Some("tmpfs"),
         MsFlags::empty(),
-        Some("mode=0755"),
+        options,
     )
-    .and_then(|()| sys_mount(none, &**lower, none, MsFlags::MS_UNBINDABLE, none))
     .map_err(io::Error::from)
     .step("mount a tmpfs on", lower)?;
     let at = lower.join("root");
     fsx::create_dir(&at, 0o755)?;
     if deletions == Deletions::Never || xattr::user_attributes_work(lower) {
         match overlay(&image, lower, &at) {
-            Ok(()) => return Ok(Some(at)),
+            Ok(()) => {
+                hide_from_binds(lower)?;
+                return Ok(Some(at));
+            }
             Err(error) if is_unsuitable(&error) => {}
             Err(error) => return Err(error).step("mount an overlay on", &at),
         }
@@ -116,16 +118,7 @@ fn overlay_or_copy(
         let image = open_dir(lower)?;
         match overlay(&image, dir, lower) {
             Ok(()) => {
-                // As above: the guest's own tree must not appear in it once more.
-                sys_mount(
-                    None::<&str>,
-                    &**lower,
-                    None::<&str>,
-                    MsFlags::MS_UNBINDABLE,
-                    None::<&str>,
-                )
-                .map_err(io::Error::from)
-                .step("make unbindable", lower)?;
+                hide_from_binds(lower)?;
                 return Ok(lower.clone());
             }
             Err(error) if is_unsuitable(&error) => {}
@@ -143,6 +136,14 @@ fn overlay_or_copy(
         .map_err(io::Error::from)
         .step("mount on itself", &copy)?;
     Ok(copy)
+}
+
+/// Keeps a mount of ours out of recursive binds. Only now: an overlay takes no
+/// unbindable upper directory. mount(2), MS_UNBINDABLE.
+fn hide_from_binds(at: &HostPath) -> Result<(), NsError> {
+    let none = None::<&str>;
+    let hidden = sys_mount(none, &**at, none, MsFlags::MS_UNBINDABLE, none);
+    hidden.map_err(io::Error::from).step("make unbindable", at)
 }
 
 /// Mounts an overlay of `image` and `dir`'s `upper` at `at`. Documentation/filesystems/overlayfs.rst.
