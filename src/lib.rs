@@ -7,6 +7,10 @@ pub mod base;
 
 pub mod oci;
 
+pub mod host;
+
+pub mod gpu;
+
 pub mod layer;
 
 pub mod plan;

@@ -7,6 +7,7 @@
 
 pub mod mount;
 pub mod namespace;
+pub mod probe;
 pub mod process;
 pub mod random;
 pub mod seccomp;

@@ -175,6 +175,8 @@ fn the_environment_is_at_home(source: &Source) -> Vec<String> {
         let names: Vec<&str> = path.names.iter().map(String::as_str).collect();
         let harmless = [
             "args_os",
+            "split_paths",
+            "join_paths",
             "args",
             "current_dir",
             "current_exe",
