@@ -48,6 +48,27 @@ pub const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
 pub const PROOT_NO_SECCOMP: &str = "PROOT_NO_SECCOMP";
 /// Set for PRoot: where it puts its loader; must not be `noexec`.
 pub const PROOT_TMP_DIR: &str = "PROOT_TMP_DIR";
+/// Set in the guest: its host name.
+pub const HOSTNAME: &str = "HOSTNAME";
+/// Slurm's number of the job that we are part of.
+pub const SLURM_JOB_ID: &str = "SLURM_JOB_ID";
+/// The directory through which a PMIx client and its server find each other.
+pub const PMIX_SERVER_TMPDIR: &str = "PMIX_SERVER_TMPDIR";
+/// What launchers of parallel jobs, schedulers, MPI libraries and fabrics tell a rank;
+/// names that begin like this reach the guest in a parallel job.
+pub const LAUNCHER_FAMILIES: [&str; 32] = [
+    "SLURM_", "SLURMD_", "PMI_", "PMI2_", "PMIX_", "OMPI_", "PRTE_", "OPAL_", "ORTE_", "PALS_",
+    "FLUX_", "HYDRA_", "MPIEXEC_", "I_MPI_", "MV2_", "MPICH_", "UCX_", "FI_", "PSM2_", "PSM3_",
+    "NCCL_", "RCCL_", "NVSHMEM_", "SHARP_", "HCOLL_", "OMP_", "KMP_", "HIP_", "PBS_", "LSB_",
+    "PE_", "NVIDIA_",
+];
+/// The same for single names.
+pub const LAUNCHER_NAMES: [&str; 4] = [
+    "CUDA_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "ZE_AFFINITY_MASK",
+];
 
 /// The value of `name`, if set and not empty.
 pub fn get(name: &str) -> Option<OsString> {

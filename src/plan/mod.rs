@@ -4,6 +4,15 @@
 //! that `ops` gathered; the same inputs give the same plan. Engines receive it
 //! finished and add nothing. `run --explain` prints it.
 
+pub mod argv;
+pub mod binds;
+pub mod build;
+pub mod environ;
+pub mod explain;
+pub mod fault;
+pub mod user;
+pub mod wish;
+
 use std::ffi::OsString;
 
 use crate::base::path::{GuestPath, HostPath};

@@ -1,0 +1,76 @@
+//! From wish and facts to a plan.
+
+use std::ffi::OsStr;
+
+use crate::base::path::GuestPath;
+use crate::plan::fault::{MAX_CPUS, PlanError, shown};
+use crate::plan::wish::{Facts, Wish};
+use crate::plan::{Cwd, Root, RunPlan, argv, binds, environ, user};
+
+/// Builds the plan for a run on `root`.
+pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, PlanError> {
+    // Docker asks for a terminal only where `-i` stands beside `-t`; our stdin always
+    // reaches the guest, as if it did.
+    if wish.terminal && !facts.stdin_is_terminal {
+        return Err(PlanError::NoTerminal);
+    }
+    let mounts = binds::mounts(wish, facts)?;
+    let identity = user::identity(wish, facts, &mounts)?;
+    let is_mounted = |path: &GuestPath| mounts.iter().any(|mount| mount.target == *path);
+    let mut files = identity.files;
+    files.retain(|file| !is_mounted(&file.path));
+    Ok(RunPlan {
+        root,
+        files,
+        argv: argv::argv(wish, facts.image)?,
+        environment: environ::environment(wish, facts, &identity.home)?,
+        cwd: cwd(wish, &facts.image.working_dir)?,
+        user: identity.view,
+        hostname: wish.hostname.as_deref().map(hostname).transpose()?,
+        cpus: wish.cpus.as_deref().map(cpus).transpose()?,
+        mounts,
+    })
+}
+
+/// `-w`, else the image's directory, else the root; created if absent, as by Docker.
+fn cwd(wish: &Wish, image: &str) -> Result<Cwd, PlanError> {
+    let path = match &wish.workdir {
+        Some(text) => {
+            GuestPath::new(text).ok_or_else(|| PlanError::RelativeWorkdir(shown(text)))?
+        }
+        None => GuestPath::root().join(OsStr::new(image)),
+    };
+    Ok(Cwd { path, create: true })
+}
+
+/// sethostname(2) takes 64 bytes; Docker and hostname(7) take 63 of these.
+fn hostname(text: &str) -> Result<String, PlanError> {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_sane = (1..=63).contains(&text.len()) && text.bytes().all(word);
+    if is_sane && !text.starts_with(['-', '.']) {
+        return Ok(text.to_owned());
+    }
+    Err(PlanError::Hostname(shown(text)))
+}
+
+/// Reads a list of processors: numbers and ranges, `0-3,7`; sorted, each once. cpuset(7), "List format".
+pub fn cpus(text: &str) -> Result<Vec<usize>, PlanError> {
+    let wrong = || PlanError::Cpus(shown(text));
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse::<usize>().ok().filter(|_| digits);
+        number.filter(|number| *number < MAX_CPUS).ok_or_else(wrong)
+    };
+    let mut cpus = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (number(first)?, number(last)?);
+        if last < first {
+            return Err(wrong());
+        }
+        cpus.extend(first..=last);
+    }
+    cpus.sort_unstable();
+    cpus.dedup();
+    Ok(cpus)
+}

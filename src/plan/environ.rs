@@ -1,0 +1,140 @@
+//! The guest's environment, by Docker's rules, and what a launcher of parallel jobs needs.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use crate::base::env;
+use crate::plan::fault::{PlanError, shown};
+use crate::plan::wish::{Facts, Text, Wish};
+
+/// Where programs are looked up if the image does not say; moby, `DefaultPathEnv`.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The terminal's type where the host does not say; moby.
+const DEFAULT_TERM: &str = "xterm";
+
+/// Names and values, each name once, in the order in which they first appear.
+struct Environment(Vec<(OsString, OsString)>);
+
+impl Environment {
+    fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        let (name, value) = (name.into(), value.into());
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some(entry) => entry.1 = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    fn unset(&mut self, name: &OsStr) {
+        self.0.retain(|(known, _)| known != name);
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+}
+
+/// The guest's whole environment. Later wins: defaults, the image, what a launcher of
+/// parallel jobs has set, the wish. `home` is the user's in the guest.
+pub fn environment(
+    wish: &Wish,
+    facts: &Facts<'_>,
+    home: &OsStr,
+) -> Result<Vec<(OsString, OsString)>, PlanError> {
+    let host = |name: &OsStr| {
+        let mut found = facts.environment.iter().filter(|(known, _)| known == name);
+        found.next().map(|(_, value)| value.clone())
+    };
+    let mut environment = Environment(Vec::new());
+    environment.set(env::PATH, DEFAULT_PATH);
+    let hostname = wish.hostname.as_deref().unwrap_or(facts.hostname);
+    environment.set(env::HOSTNAME, hostname);
+    if wish.terminal {
+        let term = host(OsStr::new(env::TERM)).filter(|term| !term.is_empty());
+        environment.set(env::TERM, term.unwrap_or_else(|| DEFAULT_TERM.into()));
+    }
+    for entry in &facts.image.env {
+        // Images have been seen with entries that name nothing; no program could read them.
+        if let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) {
+            environment.set(name, value);
+        }
+    }
+    let in_job = facts.in_pmi_launch || host(OsStr::new(env::SLURM_JOB_ID)).is_some();
+    for (name, value) in facts.environment {
+        if in_job && is_launchers(name) {
+            environment.set(name, value);
+        }
+    }
+    for Text(entry) in &wish.environment {
+        match split(entry)? {
+            (name, Some(value)) => environment.set(name, value),
+            (name, None) => match host(name) {
+                Some(value) => environment.set(name, value),
+                // As Docker: a name that the host does not have is taken away.
+                None => environment.unset(name),
+            },
+        }
+    }
+    if !environment.has(env::HOME) {
+        environment.set(env::HOME, home);
+    }
+    Ok(environment.0)
+}
+
+/// Whether a launcher of parallel jobs, its scheduler or its fabric reads this variable.
+fn is_launchers(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    let mut families = env::LAUNCHER_FAMILIES.iter();
+    families.any(|family| name.starts_with(family.as_bytes()))
+        || env::LAUNCHER_NAMES
+            .iter()
+            .any(|known| name == known.as_bytes())
+}
+
+/// `NAME=value` or `NAME`.
+fn split(entry: &OsStr) -> Result<(&OsStr, Option<&OsStr>), PlanError> {
+    let bytes = entry.as_bytes();
+    let (name, value) = match bytes.iter().position(|byte| *byte == b'=') {
+        Some(at) => (&bytes[..at], Some(OsStr::from_bytes(&bytes[at + 1..]))),
+        None => (bytes, None),
+    };
+    if name.is_empty() {
+        return Err(PlanError::EnvironmentName(shown(entry)));
+    }
+    Ok((OsStr::from_bytes(name), value))
+}
+
+/// The entries of an environment file, for [`Wish::environment`].
+///
+/// As Docker reads it (cli, `opts/file.go`): blanks before a name do not count, `#` starts
+/// a comment line, a value goes to the end of the line with quotes and blanks as they
+/// are, a name alone takes the host's value and is skipped where the host has none.
+pub fn from_file(content: &[u8], host: &[(OsString, OsString)]) -> Result<Vec<Text>, PlanError> {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let mut entries = Vec::new();
+    for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
+        let fault = |what| PlanError::EnvironmentFile {
+            line: index + 1,
+            what,
+        };
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = std::str::from_utf8(line).map_err(|_| fault("is not UTF-8"))?;
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if line.contains('\0') {
+            return Err(fault("has a NUL byte"));
+        }
+        let name = line.split('=').next().unwrap_or_default();
+        if name.is_empty() {
+            return Err(fault("names no variable"));
+        }
+        if name.contains(char::is_whitespace) {
+            return Err(fault("has a blank in the name"));
+        }
+        if line.contains('=') || host.iter().any(|(known, _)| known == name) {
+            entries.push(Text(OsString::from_vec(line.as_bytes().to_vec())));
+        }
+    }
+    Ok(entries)
+}

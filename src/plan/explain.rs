@@ -1,0 +1,155 @@
+//! A plan for people and for programs: `run --explain[=json]`.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::plan::{Ids, Mount, RunPlan, Source, View};
+
+/// The plan as lines, one subject each.
+pub fn text(plan: &RunPlan) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _infallible = writeln!(out, "{name:12} {value}");
+    };
+    line("root", &plan.root.lower.to_string());
+    line("writes", &writes(&plan.root.view));
+    let words: Vec<String> = plan.argv.iter().map(|word| quoted(word)).collect();
+    line("command", &words.join(" "));
+    let created = if plan.cwd.create {
+        " (created if absent)"
+    } else {
+        ""
+    };
+    line("directory", &format!("{}{created}", plan.cwd.path));
+    let user = &plan.user;
+    let mut who = format!("{}:{} ({})", user.uid, user.gid, ids(user.ids).1);
+    if !user.groups.is_empty() {
+        let _infallible = write!(who, ", groups {:?}", user.groups);
+    }
+    line("user", &who);
+    line(
+        "host name",
+        plan.hostname.as_deref().unwrap_or("the host's"),
+    );
+    let cpus = plan.cpus.as_ref().map(|cpus| format!("{cpus:?}"));
+    line("processors", cpus.as_deref().unwrap_or("all"));
+    for mount in &plan.mounts {
+        line("mount", &mounted(mount));
+    }
+    for file in &plan.files {
+        line(
+            "file",
+            &format!("{} ({} bytes)", file.path, file.content.len()),
+        );
+    }
+    for (name, value) in &plan.environment {
+        let (name, value) = (name.to_string_lossy(), quoted(value));
+        line("environment", &format!("{name}={value}"));
+    }
+    out
+}
+
+/// The plan as one JSON object. What is not UTF-8 shows as U+FFFD.
+pub fn json(plan: &RunPlan) -> Value {
+    let words = plan.argv.iter().map(|word| word.to_string_lossy());
+    let environment = plan.environment.iter().map(|(name, value)| {
+        (
+            name.to_string_lossy().into_owned(),
+            value.to_string_lossy().into(),
+        )
+    });
+    let files = plan.files.iter().map(|file| {
+        json!({
+            "path": file.path.to_string(),
+            "mode": format!("{:04o}", file.mode),
+            "content": String::from_utf8_lossy(&file.content),
+        })
+    });
+    json!({
+        "root": plan.root.lower.to_string(),
+        "writes": view(&plan.root.view),
+        "argv": words.collect::<Vec<_>>(),
+        "cwd": { "path": plan.cwd.path.to_string(), "create": plan.cwd.create },
+        "user": {
+            "uid": plan.user.uid,
+            "gid": plan.user.gid,
+            "groups": plan.user.groups,
+            "ids": ids(plan.user.ids).0,
+        },
+        "hostname": plan.hostname,
+        "cpus": plan.cpus,
+        "mounts": plan.mounts.iter().map(mount).collect::<Vec<_>>(),
+        "files": files.collect::<Vec<_>>(),
+        "environment": environment.collect::<serde_json::Map<String, Value>>(),
+    })
+}
+
+fn writes(view: &View) -> String {
+    match view {
+        View::Discarded { .. } => "discarded after the run".to_owned(),
+        View::Kept { dir } => format!("kept in {dir}"),
+        View::ReadOnly => "refused".to_owned(),
+    }
+}
+
+fn view(view: &View) -> Value {
+    match view {
+        View::Discarded { scratch } => json!({ "discarded": scratch.to_string() }),
+        View::Kept { dir } => json!({ "kept": dir.to_string() }),
+        View::ReadOnly => json!("read-only"),
+    }
+}
+
+/// The name and the meaning of an id mapping.
+fn ids(ids: Ids) -> (&'static str, &'static str) {
+    match ids {
+        Ids::Single => ("single", "this id is the caller's"),
+        Ids::Ranges => ("ranges", "ids are the caller's sub-ids"),
+    }
+}
+
+fn mounted(mount: &Mount) -> String {
+    let source = match &mount.source {
+        Source::Bind(path) => path.to_string(),
+        Source::Tmpfs { size: None, mode } => format!("tmpfs, mode {mode:04o}"),
+        Source::Tmpfs {
+            size: Some(size),
+            mode,
+        } => format!("tmpfs, mode {mode:04o}, {size} bytes"),
+    };
+    let read_only = if mount.read_only { ", read-only" } else { "" };
+    let optional = if mount.optional { ", if present" } else { "" };
+    format!("{} from {source}{read_only}{optional}", mount.target)
+}
+
+fn mount(mount: &Mount) -> Value {
+    let source = match &mount.source {
+        Source::Bind(path) => json!({ "bind": path.to_string() }),
+        Source::Tmpfs { size, mode } => {
+            json!({ "tmpfs": { "size": size, "mode": format!("{mode:04o}") } })
+        }
+    };
+    json!({
+        "source": source,
+        "target": mount.target.to_string(),
+        "read_only": mount.read_only,
+        "optional": mount.optional,
+    })
+}
+
+/// A word as a shell would need it; what is not printable ASCII or UTF-8 is escaped.
+fn quoted(word: &OsStr) -> String {
+    let text = word.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.into_owned();
+    }
+    let escape = |c: char| match c {
+        '\'' => r"'\''".to_owned(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    format!("'{}'", text.chars().map(escape).collect::<String>())
+}

@@ -1,0 +1,156 @@
+//! What goes into a plan: the wish of the user, and facts that `ops` gathered.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::base::path::HostPath;
+use crate::oci::config::RunConfig;
+
+/// What was typed for a run. A container keeps the one that it was made with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wish {
+    /// The command and its arguments; empty for the image's own.
+    pub args: Vec<Text>,
+    /// `--entrypoint`; empty to have none.
+    pub entrypoint: Option<Text>,
+    /// Environment files and `-e`, in the order in which they count: `NAME=value`, or
+    /// `NAME` for the host's value.
+    pub environment: Vec<Text>,
+    /// `-w`.
+    pub workdir: Option<Text>,
+    /// `-u`: `user[:group]`, names or numbers.
+    pub user: Option<String>,
+    /// `--userns`.
+    pub userns: Option<Userns>,
+    /// `-v`, with absolute sources: [`super::binds::anchored`].
+    pub volumes: Vec<Text>,
+    /// `--mount`, likewise.
+    pub mounts: Vec<Text>,
+    /// `--hostname`.
+    pub hostname: Option<String>,
+    /// `--cpuset-cpus`, such as `0-3,7`.
+    pub cpus: Option<String>,
+    /// `--read-only`.
+    pub read_only: bool,
+    /// `-t`.
+    pub terminal: bool,
+}
+
+/// How ids inside are to be backed by the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Userns {
+    /// The guest's one id is the caller's; root unless the image or `-u` says otherwise.
+    Single,
+    /// The guest has the very ids of the caller.
+    KeepId,
+    /// Root and the caller's sub-ids.
+    Subids,
+}
+
+/// What the user's machine and the image say. Nothing here is believed to be sane.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// What the image's config says of runs.
+    pub image: &'a RunConfig,
+    /// The image's `/etc/passwd`; empty where there is none.
+    pub passwd: &'a [u8],
+    /// The image's `/etc/group`; empty where there is none.
+    pub group: &'a [u8],
+    /// The caller's environment.
+    pub environment: &'a [(OsString, OsString)],
+    /// Who runs coracle.
+    pub caller: &'a Caller,
+    /// The host's name.
+    pub hostname: &'a str,
+    /// Whether stdin is a terminal.
+    pub stdin_is_terminal: bool,
+    /// Whether a PMI or PMIx launcher started us.
+    pub in_pmi_launch: bool,
+}
+
+/// Who runs coracle, as the kernel and the environment have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user id.
+    pub uid: u32,
+    /// The group id.
+    pub gid: u32,
+    /// `$USER`, where set.
+    pub name: Option<String>,
+    /// `$HOME`, where set.
+    pub home: Option<HostPath>,
+}
+
+impl Wish {
+    /// This wish with `later` laid over it: what a later command line says wins, and
+    /// what can be said several times adds up.
+    pub fn overlaid(mut self, later: Wish) -> Wish {
+        if !later.args.is_empty() || later.entrypoint.is_some() {
+            self.args = later.args;
+        }
+        self.entrypoint = later.entrypoint.or(self.entrypoint);
+        self.environment.extend(later.environment);
+        self.workdir = later.workdir.or(self.workdir);
+        self.user = later.user.or(self.user);
+        self.userns = later.userns.or(self.userns);
+        self.volumes.extend(later.volumes);
+        self.mounts.extend(later.mounts);
+        self.hostname = later.hostname.or(self.hostname);
+        self.cpus = later.cpus.or(self.cpus);
+        self.read_only |= later.read_only;
+        self.terminal |= later.terminal;
+        self
+    }
+}
+
+/// Text of a command line: any bytes but NUL. In JSON a string, or an array of bytes
+/// where it is not UTF-8.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text(pub OsString);
+
+impl Text {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl AsRef<OsStr> for Text {
+    fn as_ref(&self) -> &OsStr {
+        &self.0
+    }
+}
+
+impl<T: Into<OsString>> From<T> for Text {
+    fn from(text: T) -> Text {
+        Text(text.into())
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.to_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => self.as_bytes().serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Words(String),
+            Bytes(Vec<u8>),
+        }
+        Ok(match Either::deserialize(deserializer)? {
+            Either::Words(text) => Text(text.into()),
+            Either::Bytes(bytes) => Text(OsString::from_vec(bytes)),
+        })
+    }
+}
