@@ -70,6 +70,11 @@ pub const LAUNCHER_NAMES: [&str; 4] = [
     "ZE_AFFINITY_MASK",
 ];
 
+/// All names and values, in the order in which the kernel handed them over.
+pub fn all() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
 /// The value of `name`, if set and not empty.
 pub fn get(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
