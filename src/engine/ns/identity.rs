@@ -25,11 +25,7 @@ pub(super) fn enter(user: &UserView, with_hostname: bool) -> Result<(), Stop> {
             namespace::map_single(one(user.uid, uid), one(user.gid, gid))
                 .step("map the caller's ids in", "/proc/self/uid_map")?;
         }
-        Ids::Ranges => {
-            return Err(Stop::NotHere(
-                "sub-id ranges are not carried out yet".into(),
-            ));
-        }
+        Ids::Ranges => super::ranges::enter(uts)?,
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod binds;
 mod error;
 mod identity;
 mod pretend;
+mod ranges;
 mod root;
 
 use std::ffi::{OsStr, OsString};
@@ -113,10 +114,11 @@ fn complete(plan: &RunPlan, root: &HostPath) -> Result<(), NsError> {
     if plan.root.view == View::ReadOnly {
         sys::mount::remount_read_only(Path::new("/")).step("make read-only", "/")?;
     }
-    if plan.user.ids == Ids::Single && plan.user.uid == 0 {
-        pretend::install()?;
+    match plan.user.ids {
+        Ids::Single if plan.user.uid == 0 => pretend::install(),
+        Ids::Single => Ok(()),
+        Ids::Ranges => ranges::become_user(&plan.user),
     }
-    Ok(())
 }
 
 /// Makes `root`, a mount point, the root directory of this process, and lets go of the old one.
