@@ -13,6 +13,8 @@ pub mod gpu;
 
 pub mod layer;
 
+pub mod store;
+
 pub mod plan;
 
 pub mod engine;

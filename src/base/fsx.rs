@@ -101,6 +101,12 @@ pub fn create_new(path: impl AsRef<Path>, mode: u32) -> Result<File> {
         .context("create", path)
 }
 
+/// Opens an existing file for writing at its end. open(2), `O_APPEND`.
+pub fn open_append(path: impl AsRef<Path>) -> Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.append(true).open(&path).context("open", path)
+}
+
 /// Reads a whole file of at most `limit` bytes; a larger one is an error.
 pub fn read(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
@@ -261,7 +267,10 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<(
     written
 }
 
-fn write_private(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+/// Writes a new file with permission bits `mode` and makes its content durable; its
+/// name may still be lost. For names that nobody else looks at. fsync(2).
+pub fn write_private(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
+    let path = path.as_ref();
     let mut file = create_new(path, mode)?;
     file.write_all(bytes).context("write", path)?;
     file.sync_all().context("flush", path)

@@ -1,0 +1,263 @@
+//! Blobs: manifests, configs and layers as served, named by their content.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::base::digest::{Digest, Hasher, Mismatch, VerifyingReader};
+use crate::base::fsx::{self, Context, PathError};
+use crate::base::path::HostPath;
+use crate::store::creator::{Creator, Judge};
+use crate::store::{Result, Store, StoreError, sweep};
+
+/// Bytes read at once when content is hashed again.
+const CHUNK: usize = 256 * 1024;
+
+impl Store {
+    /// Where the blob lies, should it be here.
+    pub fn blob_path(&self, digest: &Digest) -> HostPath {
+        self.layout.blob(digest)
+    }
+
+    /// Whether a blob of this digest and `size` (bytes) is here. A file of another
+    /// size, as a power cut leaves on some file systems, does not count.
+    pub fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool> {
+        let meta = fsx::absent_as_none(fsx::metadata(self.blob_path(digest)))?;
+        Ok(meta.is_some_and(|meta| meta.is_file() && meta.len() == size))
+    }
+
+    /// Opens a blob for reading. Its bytes were verified when they were stored.
+    pub fn open_blob(&self, digest: &Digest) -> Result<File> {
+        Ok(fsx::open(self.blob_path(digest))?)
+    }
+
+    /// A whole blob of at most `limit` bytes, such as a config.
+    pub fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
+        Ok(fsx::read(self.blob_path(digest), limit)?)
+    }
+
+    /// Hashes a blob again: fails with [`StoreError::Mismatch`] where it is damaged.
+    pub fn verify_blob(&self, digest: &Digest, size: u64) -> Result<()> {
+        let path = self.blob_path(digest);
+        let file = fsx::open(&path)?;
+        let mut reader = VerifyingReader::new(file, format!("blob `{path}`"), digest.clone(), size);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match reader.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(StoreError::from_io(error, "read", &path)),
+            }
+        }
+    }
+
+    /// Takes a damaged blob out of the store, so that the next pull fetches it again.
+    pub fn discard_blob(&self, digest: &Digest) -> Result<()> {
+        self.discard(&self.blob_path(digest), digest.hex())
+    }
+}
+
+impl StoreError {
+    /// What went wrong in a read or write of `path`, where a [`Mismatch`] or a
+    /// [`PathError`] may travel inside `error`.
+    pub(super) fn from_io(
+        error: io::Error,
+        operation: &'static str,
+        path: &HostPath,
+    ) -> StoreError {
+        if let Some(mismatch) = Mismatch::from_io(&error) {
+            return StoreError::Mismatch(mismatch.clone());
+        }
+        StoreError::Path(PathError {
+            operation,
+            path: path.to_path_buf(),
+            source: error,
+        })
+    }
+}
+
+/// A blob in the making: takes its bytes in order, hashes them on the way, and
+/// publishes them only if size and digest are right.
+///
+/// Not buffered: write pieces of many kilobytes. Dropped without [`BlobWriter::commit`]
+/// or [`BlobWriter::suspend`], it removes what it wrote.
+#[derive(Debug)]
+pub struct BlobWriter {
+    file: File,
+    /// Under which private name the bytes are; `None` once they are not ours to remove.
+    private: Option<PathBuf>,
+    published: HostPath,
+    digest: Digest,
+    size: u64,
+    written: u64,
+    hasher: Hasher,
+}
+
+impl BlobWriter {
+    pub(super) fn create(store: &Store, digest: &Digest, size: u64) -> Result<BlobWriter> {
+        let ingest = store.layout.ingest();
+        let private = Creator::current().private_name(&ingest, digest.hex())?;
+        let file = fsx::create_new(&private, 0o600)?;
+        Ok(BlobWriter {
+            file,
+            private: Some(private),
+            published: store.blob_path(digest),
+            digest: digest.clone(),
+            size,
+            written: 0,
+            hasher: Hasher::new(digest.algorithm()),
+        })
+    }
+
+    /// Takes over what a process that has ended had fetched of this blob, hashed again.
+    /// The rename to our own name is what makes two that try it agree on one.
+    pub(super) fn adopt(store: &Store, digest: &Digest, size: u64) -> Result<Option<BlobWriter>> {
+        let ingest = store.layout.ingest();
+        let judge = Judge::new(sweep::server_time(store)?);
+        for entry in fsx::read_dir(&ingest)? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_part = Creator::parse(&name).is_some_and(|(what, _)| what == digest.hex());
+            let Some(meta) = is_part.then(|| entry.metadata().ok()).flatten() else {
+                continue;
+            };
+            let changed = meta.modified().unwrap_or(std::time::UNIX_EPOCH);
+            if meta.len() > size || !judge.is_leftover(&name, changed, sweep::INGEST_GRACE) {
+                continue;
+            }
+            let private = Creator::current().private_name(&ingest, digest.hex())?;
+            if fsx::absent_as_none(fsx::rename(entry.path(), &private))?.is_some() {
+                return BlobWriter::resume(store, private, digest, size).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn resume(store: &Store, private: PathBuf, digest: &Digest, size: u64) -> Result<BlobWriter> {
+        let mut writer = BlobWriter {
+            file: fsx::open_append(&private)?,
+            private: Some(private.clone()),
+            published: store.blob_path(digest),
+            digest: digest.clone(),
+            size,
+            written: 0,
+            hasher: Hasher::new(digest.algorithm()),
+        };
+        let mut reader = fsx::open(&private)?;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = reader.read(&mut chunk).context("read", &private)?;
+            if count == 0 {
+                return Ok(writer);
+            }
+            writer.hasher.update(&chunk[..count]);
+            writer.written += count as u64;
+        }
+    }
+
+    /// Bytes that are there already; the next byte to write is the one after them.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Checks size and digest, makes the bytes durable and gives them their name.
+    /// Whether somebody else did so meanwhile makes no difference.
+    pub fn commit(mut self) -> Result<()> {
+        let object = format!("blob `{}`", self.digest);
+        if self.written != self.size {
+            let (got, expected) = (self.written, self.size);
+            return Err(Mismatch::Size {
+                object,
+                got,
+                expected,
+            }
+            .into());
+        }
+        let got = self.hasher.clone().finish();
+        if got != self.digest {
+            let expected = self.digest.clone();
+            return Err(Mismatch::Content {
+                object,
+                got,
+                expected,
+            }
+            .into());
+        }
+        let Some(private) = self.private.clone() else {
+            return Ok(());
+        };
+        let read_only = std::fs::Permissions::from_mode(0o444);
+        self.file
+            .set_permissions(read_only)
+            .context("change mode of", &private)?;
+        self.file.sync_all().context("flush", &private)?;
+        publish_file(&private, &self.published, self.size)?;
+        self.private = None;
+        Ok(())
+    }
+
+    /// Leaves the bytes for a later attempt, in this or another process, to go on from.
+    pub fn suspend(mut self) {
+        self.private = None;
+    }
+}
+
+/// Renames a complete file to its content's name. A rename that failed although the
+/// name is there now had its reply lost by NFS, or lost a race: both are success.
+fn publish_file(private: &PathBuf, published: &HostPath, size: u64) -> Result<()> {
+    if let Err(error) = fsx::rename(private, published) {
+        let there = fsx::absent_as_none(fsx::metadata(published))?;
+        if there.is_none_or(|meta| meta.len() != size) {
+            return Err(error.into());
+        }
+        fsx::remove_file(private)?;
+    }
+    if let Some(dir) = published.parent() {
+        fsx::sync_dir(dir)?;
+    }
+    Ok(())
+}
+
+impl Write for BlobWriter {
+    /// Writes all of `bytes`, or fails: with a [`Mismatch`] inside where the blob would
+    /// get longer than promised, with a [`PathError`] inside where the file system fails.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let after = self.written.saturating_add(bytes.len() as u64);
+        if after > self.size {
+            return Err(Mismatch::Size {
+                object: format!("blob `{}`", self.digest),
+                got: after,
+                expected: self.size,
+            }
+            .into());
+        }
+        if let Err(source) = self.file.write_all(bytes) {
+            let path = self.private.clone().unwrap_or_default();
+            let kind = source.kind();
+            let operation = "write";
+            return Err(io::Error::new(
+                kind,
+                PathError {
+                    operation,
+                    path,
+                    source,
+                },
+            ));
+        }
+        self.hasher.update(bytes);
+        self.written = after;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        if let Some(private) = self.private.take() {
+            let _a_sweep_finds_it_otherwise = fsx::remove_file(private);
+        }
+    }
+}

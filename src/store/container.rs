@@ -1,0 +1,171 @@
+//! Containers: a record, and the directory in which an engine keeps the writable view.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::digest::Digest;
+use crate::base::fsx::{self, Context};
+use crate::base::path::HostPath;
+use crate::store::creator::Creator;
+use crate::store::image::ImageRecord;
+use crate::store::{Result, Store, StoreError, document, read_document, usage};
+use crate::sys;
+
+/// `container.json`: what a container was made of and how it is run again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerRecord {
+    /// 64 hexadecimal digits, random.
+    pub id: String,
+    /// When it was created, RFC 3339 in UTC.
+    pub created: String,
+    /// The full name of its image, which may mean another image by now.
+    pub image: String,
+    /// The image's manifest.
+    pub manifest: Digest,
+    /// The image's config.
+    pub config: Digest,
+    /// The chain ID of the tree below its writable view.
+    pub chain: Digest,
+    /// The options it was created with, in the form of whoever runs it.
+    pub options: serde_json::Value,
+}
+
+/// A container of the store.
+#[derive(Clone, Debug)]
+pub struct Container {
+    /// What it is.
+    pub record: ContainerRecord,
+    /// Its directory, for the plan's `View::Kept`.
+    pub dir: HostPath,
+}
+
+impl Store {
+    /// Creates a container of `image`, called `name` where that is given.
+    ///
+    /// The name is taken first and the container published then; where this process is
+    /// killed in between, the name counts as free.
+    pub fn create_container(
+        &self,
+        image: &ImageRecord,
+        name: Option<&str>,
+        options: serde_json::Value,
+    ) -> Result<Container> {
+        self.prepare()?;
+        let id = sys::random::hex::<32>().context("draw a random id in", self.home())?;
+        let record = ContainerRecord {
+            id: id.clone(),
+            created: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            image: image.name.clone(),
+            manifest: image.manifest.clone(),
+            config: image.config.clone(),
+            chain: image.chain.clone(),
+            options,
+        };
+        if let Some(name) = name {
+            self.add_name(name, &id)?;
+        }
+        let published = self.publish_container(&record);
+        if published.is_err() {
+            let _the_first_error_counts = self.remove_container(&id);
+        }
+        let dir = published?;
+        Ok(Container { record, dir })
+    }
+
+    /// Publishes the record, which claims image and tree, and looks for these then.
+    fn publish_container(&self, record: &ContainerRecord) -> Result<HostPath> {
+        let private = Creator::current().private_name(&self.layout.ingest(), "container")?;
+        let dir = self.layout.container(&record.id);
+        fsx::create_dir(&private, 0o755)?;
+        let record_path = record_path(&HostPath::new(&private));
+        let published = fsx::write_private(record_path, &document(record), 0o644)
+            .and_then(|()| fsx::rename(&private, &dir))
+            .and_then(|()| fsx::sync_dir(self.layout.containers()));
+        if published.is_err() {
+            let _the_first_error_counts = fsx::remove_tree(&private);
+        }
+        published?;
+        for digest in [&record.manifest, &record.config] {
+            if fsx::absent_as_none(fsx::metadata(self.blob_path(digest)))?.is_none() {
+                return Err(StoreError::Vanished(format!("blob `{digest}`")));
+            }
+        }
+        match self.tree(&record.chain)? {
+            Some(_) => Ok(dir),
+            None => Err(StoreError::Vanished(format!("tree `{}`", record.chain))),
+        }
+    }
+
+    /// The container with this name, this id, or the only one whose id starts so.
+    pub fn container(&self, name_or_id: &str) -> Result<Container> {
+        if let Some(id) = self.named(name_or_id)?
+            && let Some(container) = self.container_by_id(&id)?
+        {
+            return Ok(container);
+        }
+        let none = || StoreError::NoContainer(name_or_id.escape_debug().take(160).collect());
+        let is_hex = name_or_id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_hex || name_or_id.is_empty() {
+            return Err(none());
+        }
+        let mut ids = self.container_ids()?;
+        ids.retain(|id| id.starts_with(name_or_id));
+        match ids.as_slice() {
+            [id] => self.container_by_id(id)?.ok_or_else(none),
+            [] => Err(none()),
+            many => Err(StoreError::Ambiguous {
+                prefix: name_or_id.to_owned(),
+                count: many.len(),
+            }),
+        }
+    }
+
+    /// All containers, the oldest first.
+    pub fn containers(&self) -> Result<Vec<Container>> {
+        let mut containers = Vec::new();
+        for id in self.container_ids()? {
+            containers.extend(self.container_by_id(&id)?);
+        }
+        containers.sort_by(|a, b| a.record.created.cmp(&b.record.created));
+        Ok(containers)
+    }
+
+    /// Removes a container with its names and all that was written in it.
+    pub fn remove_container(&self, id: &str) -> Result<()> {
+        self.remove_names_of(id)?;
+        self.discard(&self.layout.container(id), "container")
+    }
+
+    /// The ids of the containers in which a guest is running on this host.
+    pub fn running_containers(&self) -> Result<Vec<String>> {
+        let ids = self.container_ids()?;
+        let names = ids.iter().map(|id| format!("containers/{id}")).collect();
+        let running = usage::in_use(&names);
+        let is_running = |id: &String| running.contains(&format!("containers/{id}"));
+        Ok(ids.into_iter().filter(is_running).collect())
+    }
+
+    pub(super) fn container_exists(&self, id: &str) -> Result<bool> {
+        let path = record_path(&self.layout.container(id));
+        Ok(fsx::absent_as_none(fsx::metadata(path))?.is_some())
+    }
+
+    fn container_by_id(&self, id: &str) -> Result<Option<Container>> {
+        let dir = self.layout.container(id);
+        let record = read_document(&record_path(&dir))?;
+        Ok(record.map(|record| Container { record, dir }))
+    }
+
+    fn container_ids(&self) -> Result<Vec<String>> {
+        let entries = fsx::absent_as_none(fsx::read_dir(self.layout.containers()))?;
+        let names = entries.unwrap_or_default().into_iter();
+        Ok(names
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect())
+    }
+}
+
+fn record_path(dir: &HostPath) -> HostPath {
+    dir.join("container.json")
+}

@@ -1,0 +1,89 @@
+//! Images: what a name means in this store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::digest::Digest;
+use crate::base::fsx;
+use crate::base::path::HostPath;
+use crate::oci::platform::Platform;
+use crate::oci::source::Source;
+use crate::store::{Result, Store, read_document};
+
+/// What a name means here: an image, with all that it consists of.
+///
+/// Holds what a run needs, so that starting a stored image reads three small files:
+/// this one, the config, and the tree's marker. Everything named here was verified
+/// before it was stored, so that is not recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// The full name, [`Source`] as it prints itself.
+    pub name: String,
+    /// The digest that the name had in the registry: of an index or of the manifest.
+    pub target: Digest,
+    /// The manifest of the chosen platform.
+    pub manifest: Digest,
+    /// The image config.
+    pub config: Digest,
+    /// The chain ID of all layers: which tree is the image's.
+    pub chain: Digest,
+    /// What the image runs on, from its config.
+    pub platform: Platform,
+    /// Every blob of the image: index, manifest, config and layers, each once.
+    pub content: Vec<Content>,
+    /// When it was pulled, RFC 3339 in UTC.
+    pub pulled: String,
+}
+
+/// One blob of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Its name in the store.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Store {
+    /// What `source` means here; `None` where it was not pulled. Reads one file and
+    /// does not look whether the content is there.
+    pub fn image(&self, source: &Source) -> Result<Option<ImageRecord>> {
+        read_document(&self.layout.reference(source))
+    }
+
+    /// All images, by name. A record that cannot be read is an error.
+    pub fn images(&self) -> Result<Vec<ImageRecord>> {
+        let mut images = Vec::new();
+        for path in self.reference_files()? {
+            images.extend(read_document::<ImageRecord>(&path)?);
+        }
+        images.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(images)
+    }
+
+    /// Forgets what `source` means; whether it meant something. Content stays until
+    /// the next sweep.
+    pub fn remove_image(&self, source: &Source) -> Result<bool> {
+        let path = self.layout.reference(source);
+        let was_there = fsx::absent_as_none(fsx::symlink_metadata(&path))?.is_some();
+        fsx::remove_file(&path)?;
+        Ok(was_there)
+    }
+
+    /// The files of all references.
+    fn reference_files(&self) -> Result<Vec<HostPath>> {
+        let mut files = Vec::new();
+        let mut todo = vec![self.layout.refs()];
+        while let Some(dir) = todo.pop() {
+            // A sweep may remove a directory as soon as it is empty.
+            for entry in fsx::absent_as_none(fsx::read_dir(&dir))?.unwrap_or_default() {
+                let path = HostPath::new(entry.path());
+                match fsx::absent_as_none(fsx::symlink_metadata(&path))? {
+                    Some(meta) if meta.is_dir() => todo.push(path),
+                    Some(_) => files.push(path),
+                    None => {}
+                }
+            }
+        }
+        Ok(files)
+    }
+}
