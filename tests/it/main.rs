@@ -11,4 +11,5 @@ mod install;
 mod plan;
 mod pull;
 mod regression;
+mod store;
 mod tidy;
