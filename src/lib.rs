@@ -15,6 +15,8 @@ pub mod layer;
 
 pub mod store;
 
+pub mod registry;
+
 pub mod plan;
 
 pub mod engine;

@@ -41,7 +41,7 @@ pub enum Document {
     /// A choice of images.
     Index(Index),
     /// One image.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
 }
 
 #[derive(Deserialize)]
@@ -83,7 +83,9 @@ impl Document {
         check_types(content_type, raw.media_type.as_deref(), by_fields)?;
         match by_fields {
             Shape::Index => Index::from_raw(raw).map(Document::Index),
-            Shape::Manifest => Manifest::from_raw(raw).map(Document::Manifest),
+            Shape::Manifest => {
+                Manifest::from_raw(raw).map(|manifest| Document::Manifest(Box::new(manifest)))
+            }
         }
     }
 }

@@ -148,7 +148,7 @@ impl FromStr for Platform {
                     .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
         };
         let parts: Vec<&str> = text.split('/').collect();
-        if parts.len() > 3 || !parts.iter().all(|part| is_word(part)) {
+        if parts.len() > 3 || !parts.iter().all(is_word) {
             return Err(error());
         }
         let (os, architecture, variant) = match parts.as_slice() {

@@ -8,7 +8,6 @@ use std::str::FromStr;
 
 use crate::base::digest::{Digest, DigestError};
 use crate::base::fault::{Fault, Kind};
-use crate::base::path::HostPath;
 
 const HUB: &str = "docker.io";
 const HUB_API: &str = "registry-1.docker.io";
@@ -88,10 +87,7 @@ impl Reference {
 
     /// Where the registry's interface is: the same, but for Docker Hub.
     pub fn api_host(&self) -> &str {
-        match self.registry.as_str() {
-            HUB => HUB_API,
-            other => other,
-        }
+        api_host(&self.registry)
     }
 
     /// The repository, such as `library/alpine`.
@@ -142,6 +138,28 @@ impl Reference {
             .filter(|tag| self.digest.is_some() || *tag != DEFAULT_TAG);
         name + &suffix(shown_tag, self.digest.as_ref())
     }
+}
+
+/// Where the interface of a registry is: the host it is named by, but for Docker Hub.
+pub fn api_host(registry: &str) -> &str {
+    match registry {
+        HUB => HUB_API,
+        other => other,
+    }
+}
+
+/// Reads the name of a registry alone, as `coracle login` takes it; one that was pasted as
+/// a URL is taken for its host, and an empty one is Docker Hub.
+pub fn parse_registry(text: &str) -> Result<String, ReferenceError> {
+    let bare = text
+        .trim_start_matches("https://")
+        .trim_start_matches("http://");
+    let host = match bare.split('/').next().unwrap_or_default() {
+        "" | "index.docker.io" | HUB_API => HUB,
+        host => host,
+    };
+    check_host(host).map_err(|reason| ReferenceError::new(text, reason))?;
+    Ok(host.to_ascii_lowercase())
 }
 
 fn suffix(tag: Option<&str>, digest: Option<&Digest>) -> String {
@@ -199,7 +217,7 @@ pub(super) fn parse_reference(text: &str) -> Result<Reference, Reason> {
     if let Some(tag) = tag {
         check_tag(tag)?;
     }
-    let is_hub = matches!(registry, HUB | "index.docker.io");
+    let is_hub = matches!(registry, HUB | "index.docker.io" | HUB_API);
     let registry = if is_hub { HUB } else { registry };
     let is_short = is_hub && !repository.contains('/');
     let repository = format!("{}{repository}", if is_short { "library/" } else { "" });

@@ -1,0 +1,189 @@
+//! Fetching blobs: a reader that survives broken connections and ends only if all is right.
+//!
+//! distribution-spec, "Pulling blobs"; RFC 9110, 14 (ranges).
+
+use std::io::{self, Read};
+
+use ureq::BodyReader;
+
+use crate::base::digest::{Mismatch, VerifyingReader};
+use crate::oci::descriptor::Descriptor;
+use crate::registry::error::RegistryError;
+use crate::registry::transport::{Call, Reply};
+use crate::registry::{Registry, retry};
+
+/// Bytes after which a connection counts as having worked: failures before do not add up
+/// with failures after, so that a large blob gets through a bad network.
+const WORTHWHILE: u64 = 1 << 20;
+
+/// The content of a blob. Its end is reported only if size and digest are right; every
+/// error is a [`RegistryError`] or a [`Mismatch`] inside the [`io::Error`].
+pub struct Blob<'a>(VerifyingReader<Resuming<'a>>);
+
+impl Read for Blob<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Registry<'_> {
+    /// Opens the blob of `descriptor`. No request is sent before the first read.
+    pub fn blob(&self, descriptor: &Descriptor) -> Blob<'_> {
+        let what = format!("blob {}", descriptor.digest);
+        let stream = Resuming {
+            registry: self,
+            descriptor: descriptor.clone(),
+            body: None,
+            got: 0,
+            failures: 0,
+            got_at_failure: 0,
+        };
+        Blob(VerifyingReader::new(
+            stream,
+            what,
+            descriptor.digest.clone(),
+            descriptor.size,
+        ))
+    }
+
+    /// The bytes of a blob from `offset` on.
+    fn open_blob(
+        &self,
+        descriptor: &Descriptor,
+        offset: u64,
+    ) -> Result<BodyReader<'static>, RegistryError> {
+        let what = format!("blob {}", descriptor.digest);
+        // Always from the registry, never from where it redirected to: signed addresses expire.
+        let url = self.url(&format!("{}/blobs/{}", self.repository, descriptor.digest))?;
+        let mut call = Call::get(url);
+        if offset > 0 {
+            call.headers.push(("Range", format!("bytes={offset}-")));
+        }
+        let reply = match self.request(call.clone(), &what) {
+            Err(RegistryError::Status { status: 416, .. }) if offset > 0 => {
+                call.headers.clear();
+                self.request(call, &what)?
+            }
+            other => other?,
+        };
+        match reply.status {
+            200 => whole_body(reply, descriptor, offset, what),
+            206 => partial_body(reply, descriptor.size, offset),
+            status => Err(RegistryError::Status {
+                host: reply.origin.authority(),
+                what,
+                status,
+                message: None,
+            }),
+        }
+    }
+}
+
+/// The body of a 200, which starts at the first byte: `offset` bytes are skipped.
+fn whole_body(
+    reply: Reply,
+    descriptor: &Descriptor,
+    offset: u64,
+    object: String,
+) -> Result<BodyReader<'static>, RegistryError> {
+    let (expected, host) = (descriptor.size, reply.origin.authority());
+    if let Some(got) = reply
+        .body
+        .content_length()
+        .filter(|length| *length != expected)
+    {
+        return Err(Mismatch::Size {
+            object,
+            got,
+            expected,
+        }
+        .into());
+    }
+    let mut body = reply.body.into_reader();
+    let skipped = io::copy(&mut body.by_ref().take(offset), &mut io::sink());
+    skipped.map_err(|source| RegistryError::Unreachable { host, source })?;
+    Ok(body)
+}
+
+/// The body of a 206, which must start at `offset` and reach to the end.
+fn partial_body(
+    reply: Reply,
+    size: u64,
+    offset: u64,
+) -> Result<BodyReader<'static>, RegistryError> {
+    let range = reply.header("content-range").unwrap_or_default();
+    let expected = format!("bytes {offset}-{}/", size.saturating_sub(1));
+    let total = range.strip_prefix(&expected);
+    if total.is_some_and(|total| total == "*" || total == size.to_string()) {
+        return Ok(reply.body.into_reader());
+    }
+    Err(RegistryError::Protocol {
+        host: reply.origin.authority(),
+        how: format!(
+            "got `Content-Range: {}`, expected `{expected}{size}`",
+            super::reply::one_line(range)
+        ),
+    })
+}
+
+/// A stream that goes on from the last byte where its connection breaks.
+struct Resuming<'a> {
+    registry: &'a Registry<'a>,
+    descriptor: Descriptor,
+    body: Option<BodyReader<'static>>,
+    got: u64,
+    failures: u32,
+    got_at_failure: u64,
+}
+
+impl Read for Resuming<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let body = match &mut self.body {
+                Some(body) => body,
+                None => self
+                    .body
+                    .insert(self.registry.open_blob(&self.descriptor, self.got)?),
+            };
+            let reason = match body.read(buffer) {
+                Ok(0) if self.got < self.descriptor.size => io::ErrorKind::UnexpectedEof.into(),
+                Ok(count) => {
+                    self.got += count as u64;
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            self.body = None;
+            self.wait_after(reason)?;
+        }
+    }
+}
+
+impl Resuming<'_> {
+    /// Waits before the next connection; an error where there have been too many.
+    fn wait_after(&mut self, source: io::Error) -> Result<(), RegistryError> {
+        if self.got - self.got_at_failure >= WORTHWHILE {
+            self.failures = 0;
+        }
+        self.got_at_failure = self.got;
+        self.failures += 1;
+        let broken = RegistryError::Broken {
+            object: format!("blob {}", self.descriptor.digest),
+            got: self.got,
+            expected: self.descriptor.size,
+            source,
+        };
+        let Some(wait) =
+            retry::wait_before(self.failures, None).filter(|_| self.failures < retry::ATTEMPTS)
+        else {
+            return Err(broken);
+        };
+        self.registry.progress.note(&format!(
+            "{broken}; going on in {:.1} s",
+            wait.as_secs_f64()
+        ));
+        std::thread::sleep(wait);
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! What can go wrong in a conversation with a registry, and the way out of each.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use crate::base::digest::Mismatch;
+use crate::base::fault::{Fault, Kind};
+use crate::base::fsx::PathError;
+use crate::oci::DocumentError;
+
+/// Why a registry did not give us what we asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// No connection, or it broke before the answer.
+    #[error("cannot reach `{host}`")]
+    Unreachable {
+        /// Host and port.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The host's certificate is not one that we trust, or TLS failed otherwise.
+    #[error("cannot speak TLS with `{host}`")]
+    Tls {
+        /// Host and port.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The connection broke while a blob was being read, once too often.
+    #[error("{object}: got {got} of {expected} bytes, then the connection closed")]
+    Broken {
+        /// Which blob.
+        object: String,
+        /// Bytes that arrived.
+        got: u64,
+        /// Bytes promised.
+        expected: u64,
+        /// The last reason.
+        source: io::Error,
+    },
+    /// The registry wants credentials, or other ones.
+    #[error("`{host}` denies access to {what}{}", Said(message))]
+    Denied {
+        /// The host that said so.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// Its own words.
+        message: Option<String>,
+        /// Whether we showed credentials.
+        had_credentials: bool,
+    },
+    /// The registry has no such thing.
+    #[error("`{host}` has no {what}{}", Said(message))]
+    NotFound {
+        /// The host that said so.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// Its own words.
+        message: Option<String>,
+    },
+    /// We asked too often.
+    #[error(
+        "`{host}` limits how often one may ask{}{}",
+        Facts(limit),
+        Said(message)
+    )]
+    TooMany {
+        /// The host that said so.
+        host: String,
+        /// `ratelimit-*` headers, as `name: value`.
+        limit: Vec<String>,
+        /// When to come back.
+        wait: Option<Duration>,
+        /// Its own words.
+        message: Option<String>,
+    },
+    /// Any other answer that is no success.
+    #[error("got status {status} from `{host}` for {what}{}", Said(message))]
+    Status {
+        /// The host that said so.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// Its own words.
+        message: Option<String>,
+    },
+    /// An answer that no honest registry gives.
+    #[error("`{host}` does not follow the protocol: {how}")]
+    Protocol {
+        /// The host.
+        host: String,
+        /// What is wrong.
+        how: String,
+    },
+    /// Where plain http would have been spoken without the user's leave.
+    #[error("`{host}` would be spoken to without encryption ({why})")]
+    Insecure {
+        /// The host.
+        host: String,
+        /// How we got there.
+        why: String,
+    },
+    /// Other bytes than promised.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// A manifest that cannot be used.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A local file, such as the one of `--tls-ca` or of credentials, cannot be read.
+    #[error(transparent)]
+    File(#[from] PathError),
+    /// A local file, of the same kinds, is malformed.
+    #[error("cannot use `{path}`: {how}")]
+    Config {
+        /// Which file or variable.
+        path: String,
+        /// What is wrong; never a secret.
+        how: String,
+    },
+}
+
+/// The registry's own words, if it had any.
+struct Said<'a>(&'a Option<String>);
+
+impl std::fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(message) => write!(f, ": {message}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Facts in parentheses.
+struct Facts<'a>(&'a [String]);
+
+impl std::fmt::Display for Facts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            [] => Ok(()),
+            facts => write!(f, " ({})", facts.join(", ")),
+        }
+    }
+}
+
+impl RegistryError {
+    /// The registry error that travelled inside `error`, if that is why it failed.
+    pub fn from_io(error: &io::Error) -> Option<&RegistryError> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// Whether the same request may succeed when it is simply sent again.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, RegistryError::Unreachable { .. })
+    }
+}
+
+impl From<RegistryError> for io::Error {
+    fn from(error: RegistryError) -> io::Error {
+        io::Error::other(error)
+    }
+}
+
+impl Fault for RegistryError {
+    fn kind(&self) -> Kind {
+        match self {
+            RegistryError::Denied { .. } => Kind::Denied,
+            RegistryError::NotFound { .. } => Kind::NotFound,
+            RegistryError::Protocol { .. } => Kind::Integrity,
+            RegistryError::Insecure { .. } => Kind::Refused,
+            RegistryError::Config { .. } => Kind::Usage,
+            RegistryError::Mismatch(mismatch) => mismatch.kind(),
+            RegistryError::Document(error) => error.kind(),
+            RegistryError::File(error) => error.kind(),
+            RegistryError::Unreachable { .. }
+            | RegistryError::Tls { .. }
+            | RegistryError::Broken { .. }
+            | RegistryError::TooMany { .. }
+            | RegistryError::Status { .. } => Kind::Network,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            RegistryError::Denied { host, had_credentials: false, .. } => vec![
+                format!("if it is private, log in first: `coracle login {host}`"),
+                "some registries say this of images that do not exist: check the name".into(),
+            ],
+            RegistryError::Denied { host, .. } => {
+                vec![format!("the stored credentials do not suffice: `coracle login {host}`")]
+            }
+            RegistryError::Unreachable { .. } => {
+                vec!["check the name and the network; behind a proxy set https_proxy".into()]
+            }
+            RegistryError::Tls { host, source } if is_certificate_error(source) => vec![
+                "give the registry's certificate authority with `--tls-ca FILE` or in SSL_CERT_FILE".into(),
+                format!("if you must, skip the check for this host: `--insecure {host}`"),
+            ],
+            RegistryError::Tls { host, .. } | RegistryError::Insecure { host, .. } => {
+                vec![format!("if this network can be trusted: `--insecure {host}`")]
+            }
+            RegistryError::Broken { .. } => vec!["run the same command again".into()],
+            RegistryError::TooMany { wait, .. } => {
+                let when = wait.map(|wait| format!(" in {}", humantime::format_duration(wait)));
+                vec![
+                    format!("try again{}", when.unwrap_or_else(|| " later".into())),
+                    "a login usually raises the limit; so does pulling once into a shared store".into(),
+                ]
+            }
+            RegistryError::Document(error) => error.hints(),
+            RegistryError::File(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What ureq says, as a registry error about `host`.
+pub(super) fn from_transport(host: &str, error: ureq::Error) -> RegistryError {
+    let is_tls = matches!(
+        error,
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Pem(_)
+    );
+    let source = match error {
+        ureq::Error::Rustls(error) => io::Error::other(error),
+        other => other.into_io(),
+    };
+    let host = host.to_owned();
+    if is_tls || rustls_error(&source).is_some() {
+        return RegistryError::Tls { host, source };
+    }
+    RegistryError::Unreachable { host, source }
+}
+
+fn is_certificate_error(error: &io::Error) -> bool {
+    matches!(
+        rustls_error(error),
+        Some(rustls::Error::InvalidCertificate(_))
+    )
+}
+
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error.get_ref()?);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,221 @@
+//! One conversation with one registry: manifests and blobs, verified. Writes no files.
+//!
+//! distribution-spec, "Pull". Below `Registry`: `transport` knows HTTP, `token` knows
+//! who we are, `reply` and `retry` know what an answer means.
+
+mod blob;
+mod challenge;
+pub mod credentials;
+mod error;
+mod manifest;
+mod proxy;
+mod reply;
+mod retry;
+mod roots;
+mod token;
+mod transport;
+mod url;
+
+use std::sync::OnceLock;
+
+pub use blob::Blob;
+pub use error::RegistryError;
+pub use manifest::Served;
+pub use token::Login;
+
+use crate::base::path::HostPath;
+use crate::base::progress::Progress;
+use crate::oci::reference::{self, Reference};
+use challenge::Demand;
+use credentials::Credential;
+use proxy::ProxySettings;
+use token::Authority;
+use transport::{Call, Reply, Transport};
+use url::{Scheme, Url};
+
+/// How to reach registries.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `host[:port]`s that may be spoken to over http and without a valid certificate.
+    pub insecure: Vec<String>,
+    /// A PEM file of certificate authorities, trusted besides the host's.
+    pub tls_ca: Option<HostPath>,
+    /// Whose credentials to use.
+    pub login: Login,
+}
+
+/// A conversation about one repository. May be shared by threads.
+pub struct Registry<'a> {
+    api_host: String,
+    repository: String,
+    scheme: OnceLock<Scheme>,
+    transport: Transport,
+    authority: Authority,
+    progress: &'a dyn Progress,
+}
+
+impl<'a> Registry<'a> {
+    /// Prepares a conversation about the repository of `reference`. Nothing is sent yet.
+    /// Proxies are those of the environment.
+    pub fn new(
+        reference: &Reference,
+        options: &Options,
+        progress: &'a dyn Progress,
+    ) -> Registry<'a> {
+        Registry::about(
+            reference.registry(),
+            reference.repository(),
+            options,
+            progress,
+        )
+    }
+
+    fn about(
+        registry: &str,
+        repository: &str,
+        options: &Options,
+        progress: &'a dyn Progress,
+    ) -> Registry<'a> {
+        let proxies = ProxySettings::from_environment();
+        Registry {
+            api_host: reference::api_host(registry).to_owned(),
+            repository: repository.to_owned(),
+            scheme: OnceLock::new(),
+            transport: Transport::new(options.insecure.clone(), options.tls_ca.clone(), proxies),
+            authority: Authority::new(registry, repository, options.login.clone()),
+            progress,
+        }
+    }
+
+    /// The URL of `path` below `/v2/`.
+    fn url(&self, path: &str) -> Result<Url, RegistryError> {
+        let at = |scheme| {
+            let path = format!("/v2/{path}");
+            Url::new(scheme, &self.api_host, &path).ok_or_else(|| RegistryError::Protocol {
+                host: self.api_host.clone(),
+                how: "it has no web address".into(),
+            })
+        };
+        if let Some(scheme) = self.scheme.get() {
+            return at(*scheme);
+        }
+        let https = at(Scheme::Https)?;
+        let http = Url::new(Scheme::Http, &self.api_host, "/v2/");
+        let may_try_http = http
+            .as_ref()
+            .is_some_and(|http| self.transport.is_insecure(&http.origin))
+            || self.transport.is_insecure(&https.origin);
+        let scheme = match http {
+            Some(http) if may_try_http => self.find_scheme(&http)?,
+            _ => Scheme::Https,
+        };
+        at(*self.scheme.get_or_init(|| scheme))
+    }
+
+    /// For a host that the user declared insecure: https if it answers there, else http.
+    fn find_scheme(&self, http: &Url) -> Result<Scheme, RegistryError> {
+        let https = Url::new(Scheme::Https, &self.api_host, "/v2/");
+        if https.is_some_and(|https| self.transport.send(&Call::get(https)).is_ok()) {
+            return Ok(Scheme::Https);
+        }
+        self.transport.send(&Call::get(http.clone()))?;
+        self.progress
+            .note(&format!("`{}` is spoken to over plain http", self.api_host));
+        Ok(Scheme::Http)
+    }
+
+    /// Sends `call` with what authorization it takes, again after passing failures, and
+    /// returns a successful reply. `what` names the object in errors.
+    fn request(&self, call: Call, what: &str) -> Result<Reply, RegistryError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let (error, asked) = match self.send_authorized(&call, what) {
+                Ok(reply) if reply.status < 300 => return Ok(reply),
+                Ok(reply) if !retry::is_passing(reply.status) => {
+                    return Err(self.failure(reply, what));
+                }
+                Ok(reply) => {
+                    let asked = reply::wait_asked(&reply);
+                    (self.failure(reply, what), asked)
+                }
+                Err(error) if error.is_passing() => (error, None),
+                Err(error) => return Err(error),
+            };
+            let Some(wait) =
+                retry::wait_before(attempt, asked).filter(|_| attempt < retry::ATTEMPTS)
+            else {
+                return Err(error);
+            };
+            self.progress.note(&format!(
+                "{error}; trying again in {:.1} s",
+                wait.as_secs_f64()
+            ));
+            std::thread::sleep(wait);
+        }
+    }
+
+    /// Sends `call`, and once or twice more where the registry demands (other) rights:
+    /// the second demand may name a scope that the first did not.
+    fn send_authorized(&self, call: &Call, what: &str) -> Result<Reply, RegistryError> {
+        let mut call = call.clone();
+        for _demand in 0..2 {
+            call.authorization = self.authority.header();
+            let reply = self.transport.send(&call)?;
+            // A 401 of the host that a redirect led to is no business of our credentials.
+            if reply.status != 401 || reply.origin != call.url.origin {
+                return Ok(reply);
+            }
+            let used = call.authorization.as_deref();
+            let Some(demand) = self.demand(&reply)? else {
+                return Err(self.failure(reply, what));
+            };
+            if !self
+                .authority
+                .answer(&demand, used, &self.transport, self.progress)?
+            {
+                return Err(self.failure(reply, what));
+            }
+        }
+        call.authorization = self.authority.header();
+        self.transport.send(&call)
+    }
+
+    /// What a 401 demands. Some registries say it only at `/v2/`.
+    fn demand(&self, reply: &Reply) -> Result<Option<Demand>, RegistryError> {
+        let demand = |reply: &Reply| Demand::from_headers(reply.all_headers("www-authenticate"));
+        if let Some(demand) = demand(reply) {
+            return Ok(Some(demand));
+        }
+        let front_door = self.transport.send(&Call::get(self.url("")?))?;
+        Ok(demand(&front_door))
+    }
+
+    fn failure(&self, reply: Reply, what: &str) -> RegistryError {
+        let mut error = reply::failure(reply, what);
+        if let RegistryError::Denied {
+            had_credentials, ..
+        } = &mut error
+        {
+            *had_credentials = self.authority.has_credential();
+        }
+        error
+    }
+}
+
+/// Shows `credential` to the registry called `registry` (`docker.io` for Docker Hub) and to
+/// its token service; an error unless they are accepted.
+pub fn check_login(
+    registry: &str,
+    credential: &Credential,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(), RegistryError> {
+    let options = Options {
+        login: Login::Given(credential.clone()),
+        ..options.clone()
+    };
+    let registry = Registry::about(registry, "", &options, progress);
+    let call = Call::get(registry.url("")?);
+    registry.request(call, "this account").map(drop)
+}

@@ -1,0 +1,147 @@
+//! Which proxy stands before which host, from the environment.
+//!
+//! curl(1), "PROXY ENVIRONMENT VARIABLES", and Go's httpproxy for CIDR in `no_proxy`.
+//! ureq's own reading mixes the schemes up and knows no blanks and no networks.
+
+use std::net::IpAddr;
+
+use crate::base::env;
+use crate::registry::url::{Origin, Scheme};
+
+/// What the environment says of proxies.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ProxySettings {
+    https: Option<String>,
+    http: Option<String>,
+    direct: Vec<String>,
+}
+
+impl ProxySettings {
+    /// Reads the environment.
+    pub(super) fn from_environment() -> ProxySettings {
+        let text = |names: &[&str]| env::first(names).and_then(|value| value.into_string().ok());
+        let all = text(&env::ALL_PROXY);
+        let direct = text(&env::NO_PROXY).unwrap_or_default();
+        ProxySettings {
+            https: text(&env::HTTPS_PROXY).or_else(|| all.clone()),
+            http: text(&env::HTTP_PROXY).or(all),
+            direct: split_list(&direct),
+        }
+    }
+
+    /// The proxy's URL for `origin`; `None` for a direct connection.
+    pub(super) fn choose(&self, origin: &Origin) -> Option<&str> {
+        let proxy = match origin.scheme {
+            Scheme::Https => self.https.as_deref(),
+            Scheme::Http => self.http.as_deref(),
+        };
+        proxy.filter(|_| !self.direct.iter().any(|pattern| matches(pattern, origin)))
+    }
+}
+
+fn split_list(text: &str) -> Vec<String> {
+    let parts = text.split([',', ' ', '\t']).filter(|part| !part.is_empty());
+    parts.map(str::to_ascii_lowercase).collect()
+}
+
+/// Whether an entry of `no_proxy` names `origin`: `*`, a host, a domain with or without
+/// a leading dot, an address, a network `address/bits`; each but the last may have a port.
+fn matches(pattern: &str, origin: &Origin) -> bool {
+    let host = origin.host.trim_matches(['[', ']']);
+    let address: Option<IpAddr> = host.parse().ok();
+    if pattern == "*" {
+        return true;
+    }
+    if let (Some(address), Some((network, bits))) = (address, pattern.split_once('/')) {
+        return in_network(address, network, bits);
+    }
+    if let (Some(address), Ok(same)) = (address, pattern.trim_matches(['[', ']']).parse::<IpAddr>())
+    {
+        return address == same;
+    }
+    let (name, port) = match pattern.rsplit_once(':') {
+        Some((name, port)) => (name, port.parse::<u16>().ok()),
+        None => (pattern, None),
+    };
+    if port.is_some_and(|port| port != origin.port) {
+        return false;
+    }
+    let name = name
+        .trim_start_matches("*.")
+        .trim_start_matches('.')
+        .trim_matches(['[', ']']);
+    let is_below = || {
+        host.strip_suffix(name)
+            .is_some_and(|front| front.ends_with('.'))
+    };
+    !name.is_empty() && (host == name || (address.is_none() && is_below()))
+}
+
+fn in_network(address: IpAddr, network: &str, bits: &str) -> bool {
+    let Ok(bits) = bits.parse::<u32>() else {
+        return false;
+    };
+    let (address, network, width) = match (address, network.parse()) {
+        (IpAddr::V4(address), Ok(IpAddr::V4(network))) => (
+            u128::from(address.to_bits()),
+            u128::from(network.to_bits()),
+            32,
+        ),
+        (IpAddr::V6(address), Ok(IpAddr::V6(network))) => {
+            (address.to_bits(), network.to_bits(), 128)
+        }
+        _ => return false,
+    };
+    let Some(shift) = u32::checked_sub(width, bits) else {
+        return false;
+    };
+    let prefix = |value: u128| value.checked_shr(shift).unwrap_or(0);
+    prefix(address) == prefix(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::url::Url;
+
+    fn origin(url: &str) -> Origin {
+        Url::parse(url).expect("a literal of this test").origin
+    }
+
+    #[test]
+    fn exceptions_are_names_domains_addresses_and_networks() {
+        for (pattern, url, expected) in [
+            ("*", "https://a.example", true),
+            ("example", "https://a.example", true),
+            (".a.example", "https://a.example", true),
+            ("a.example", "https://ba.example", false),
+            ("a.example:5000", "https://a.example", false),
+            ("a.example:5000", "https://a.example:5000", true),
+            ("10.0.0.0/8", "https://10.2.3.4", true),
+            ("10.0.0.0/8", "https://11.2.3.4", false),
+            ("10.0.0.0/33", "https://10.0.0.0", false),
+            ("0.0.0.0/0", "https://10.0.0.0", true),
+            ("fd00::/8", "https://[fd12::1]", true),
+            ("::1", "https://[::1]:5000", true),
+            ("127.0.0.1:80", "http://127.0.0.1", true),
+            ("0.1", "http://10.0.0.1", false),
+        ] {
+            assert_eq!(matches(pattern, &origin(url)), expected, "{pattern} {url}");
+        }
+    }
+
+    #[test]
+    fn each_scheme_has_its_own_proxy() {
+        let settings = ProxySettings {
+            https: Some("http://p:1".into()),
+            http: None,
+            direct: split_list(" b.example ,c.example d.example"),
+        };
+        assert_eq!(
+            settings.choose(&origin("https://a.example")),
+            Some("http://p:1")
+        );
+        assert_eq!(settings.choose(&origin("http://a.example")), None);
+        assert_eq!(settings.choose(&origin("https://d.example")), None);
+    }
+}

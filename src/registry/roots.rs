@@ -1,0 +1,50 @@
+//! Whom we trust to vouch for a registry: the host's authorities, the user's, ours last.
+
+use rustls::pki_types::CertificateDer;
+use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
+
+use crate::base::fsx;
+use crate::base::path::HostPath;
+use crate::registry::error::RegistryError;
+
+/// The largest file of certificates, in bytes; Debian's whole bundle has 0.2 MiB.
+const MAX_BUNDLE: u64 = 16 << 20;
+
+/// The roots of trust: SSL_CERT_FILE and SSL_CERT_DIR, which replace the host's store as
+/// they do for OpenSSL, else the host's store; always with those of `extra`. Only a host
+/// without any gets those built in (Mozilla's list). A few milliseconds; load it once.
+pub(super) fn load(extra: Option<&HostPath>) -> Result<RootCerts, RegistryError> {
+    // Unreadable files among many are normal in a host's store; what counts is the rest.
+    let native = rustls_native_certs::load_native_certs().certs;
+    let mut trusted: Vec<Certificate<'static>> = native.iter().map(owned).collect();
+    if let Some(path) = extra {
+        trusted.extend(read_bundle(path)?);
+    }
+    if trusted.is_empty() {
+        return Ok(RootCerts::WebPki);
+    }
+    Ok(RootCerts::new_with_certs(&trusted))
+}
+
+fn owned(der: &CertificateDer<'static>) -> Certificate<'static> {
+    Certificate::from_der(der).to_owned()
+}
+
+fn read_bundle(path: &HostPath) -> Result<Vec<Certificate<'static>>, RegistryError> {
+    let malformed = |how: &str| RegistryError::Config {
+        path: path.to_string(),
+        how: how.to_owned(),
+    };
+    let mut found = Vec::new();
+    for item in parse_pem(&fsx::read(path, MAX_BUNDLE)?) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => found.push(certificate),
+            Ok(_) => {}
+            Err(_) => return Err(malformed("it is not a PEM file")),
+        }
+    }
+    if found.is_empty() {
+        return Err(malformed("it holds no PEM certificate"));
+    }
+    Ok(found)
+}

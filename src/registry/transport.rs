@@ -1,0 +1,249 @@
+//! HTTP with our rules: redirects, proxies, trust and timeouts. Thin, so that the library below can change.
+//!
+//! One agent per combination of proxy and trust, each with its own pool of connections.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, Method, Request};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body, Proxy};
+
+use crate::base::path::HostPath;
+use crate::registry::error::{RegistryError, from_transport};
+use crate::registry::proxy::ProxySettings;
+use crate::registry::url::{Origin, Scheme, Url};
+
+const MAX_HOPS: usize = 10;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Silence for as long as this breaks a connection; some registries think for half a
+/// minute before they begin to send a large blob.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
+
+/// A way to send requests.
+pub(super) struct Transport {
+    insecure: Vec<String>,
+    tls_ca: Option<HostPath>,
+    proxies: ProxySettings,
+    roots: OnceLock<RootCerts>,
+    agents: Mutex<HashMap<AgentKey, Agent>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct AgentKey {
+    proxy: Option<String>,
+    skips_verification: bool,
+}
+
+/// A request without a body.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// Shown to the origin of `url` and to no other.
+    pub(super) authorization: Option<String>,
+}
+
+impl Call {
+    /// A GET of `url`.
+    pub(super) fn get(url: Url) -> Call {
+        Call {
+            method: Method::GET,
+            url,
+            headers: Vec::new(),
+            authorization: None,
+        }
+    }
+}
+
+/// An answer, whatever its status.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+    /// Who answered, after redirects.
+    pub(super) origin: Origin,
+}
+
+impl Reply {
+    /// The text of a header, if it is there and is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The texts of all headers of that name.
+    pub(super) fn all_headers<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+    }
+}
+
+impl Transport {
+    /// `insecure` are `host[:port]`s that may be spoken to over http and without a valid
+    /// certificate, `tls_ca` a PEM file of further authorities. Nothing is opened yet.
+    pub(super) fn new(
+        insecure: Vec<String>,
+        tls_ca: Option<HostPath>,
+        proxies: ProxySettings,
+    ) -> Transport {
+        Transport {
+            insecure: insecure
+                .iter()
+                .map(|host| host.to_ascii_lowercase())
+                .collect(),
+            tls_ca,
+            proxies,
+            roots: OnceLock::new(),
+            agents: Mutex::default(),
+        }
+    }
+
+    /// Whether the user gave up security for `origin`: for its host on any port, or for
+    /// this host and port.
+    pub(super) fn is_insecure(&self, origin: &Origin) -> bool {
+        let with_port = format!("{}:{}", origin.host, origin.port);
+        self.insecure
+            .iter()
+            .any(|host| *host == origin.host || *host == with_port)
+    }
+
+    /// Sends `call` and follows redirects: at most ten, never from https to http, to http
+    /// only for insecure hosts, and with the `Authorization` only as long as the origin
+    /// stays the same (distribution-spec, "Pulling blobs"). Once dropped it stays dropped.
+    pub(super) fn send(&self, call: &Call) -> Result<Reply, RegistryError> {
+        let mut url = call.url.clone();
+        let mut authorization = call.authorization.as_deref();
+        for _hop in 0..=MAX_HOPS {
+            self.check_scheme(&url, "it was asked for by an http address")?;
+            let reply = self.send_once(call, &url, authorization)?;
+            if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
+                return Ok(reply);
+            }
+            let next = redirect_target(&reply, &url)?;
+            if url.origin.scheme == Scheme::Https && next.origin.scheme == Scheme::Http {
+                return Err(RegistryError::Protocol {
+                    host: url.origin.authority(),
+                    how: format!("it redirects from https to `{next}`"),
+                });
+            }
+            self.check_scheme(&next, "by a redirect")?;
+            if next.origin != url.origin {
+                authorization = None;
+            }
+            url = next;
+        }
+        Err(RegistryError::Protocol {
+            host: call.url.origin.authority(),
+            how: format!("it redirects more than {MAX_HOPS} times"),
+        })
+    }
+
+    fn check_scheme(&self, url: &Url, why: &str) -> Result<(), RegistryError> {
+        if url.origin.scheme == Scheme::Https || self.is_insecure(&url.origin) {
+            return Ok(());
+        }
+        Err(RegistryError::Insecure {
+            host: url.origin.authority(),
+            why: why.to_owned(),
+        })
+    }
+
+    fn send_once(
+        &self,
+        call: &Call,
+        url: &Url,
+        authorization: Option<&str>,
+    ) -> Result<Reply, RegistryError> {
+        let host = url.origin.authority();
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(url.request_text());
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(value) = authorization {
+            request = request.header("Authorization", value);
+        }
+        let request = request.body(()).map_err(|_| RegistryError::Protocol {
+            host: host.clone(),
+            how: format!("`{url}` cannot be asked for"),
+        })?;
+        let reply = self.agent(&url.origin)?.run(request);
+        let (head, body) = reply
+            .map_err(|error| from_transport(&host, error))?
+            .into_parts();
+        Ok(Reply {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+            origin: url.origin.clone(),
+        })
+    }
+
+    fn agent(&self, origin: &Origin) -> Result<Agent, RegistryError> {
+        let key = AgentKey {
+            proxy: self.proxies.choose(origin).map(str::to_owned),
+            skips_verification: self.is_insecure(origin),
+        };
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(&key) {
+            return Ok(agent.clone());
+        }
+        let agent = self.build_agent(&key)?;
+        agents.insert(key, agent.clone());
+        Ok(agent)
+    }
+
+    fn build_agent(&self, key: &AgentKey) -> Result<Agent, RegistryError> {
+        let proxy = key.proxy.as_deref().map(|url| {
+            // The URL may hold a password, so the error does not repeat it.
+            Proxy::new(url).map_err(|_| RegistryError::Config {
+                path: "https_proxy, http_proxy or all_proxy".into(),
+                how: "expected the URL of an http or socks proxy".into(),
+            })
+        });
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut tls = TlsConfig::builder()
+            .disable_verification(key.skips_verification)
+            .unversioned_rustls_crypto_provider(provider);
+        if !key.skips_verification {
+            tls = tls.root_certs(self.roots()?);
+        }
+        let config = Agent::config_builder()
+            .proxy(proxy.transpose()?)
+            .tls_config(tls.build())
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(USER_AGENT)
+            .accept_encoding("identity")
+            .timeout_resolve(Some(CONNECT_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(SILENCE_TIMEOUT))
+            .timeout_per_read(Some(SILENCE_TIMEOUT))
+            .build();
+        Ok(config.new_agent())
+    }
+
+    fn roots(&self) -> Result<RootCerts, RegistryError> {
+        if let Some(roots) = self.roots.get() {
+            return Ok(roots.clone());
+        }
+        let loaded = super::roots::load(self.tls_ca.as_ref())?;
+        Ok(self.roots.get_or_init(|| loaded).clone())
+    }
+}
+
+fn redirect_target(reply: &Reply, from: &Url) -> Result<Url, RegistryError> {
+    let target = reply
+        .header("location")
+        .and_then(|location| from.join(location));
+    target.ok_or_else(|| RegistryError::Protocol {
+        host: from.origin.authority(),
+        how: "it redirects to an address that is neither http nor https".into(),
+    })
+}
