@@ -21,4 +21,6 @@ pub mod plan;
 
 pub mod engine;
 
+pub mod ops;
+
 pub mod cli;

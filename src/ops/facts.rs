@@ -1,0 +1,84 @@
+//! Facts for a plan, gathered from the host and from the image's tree.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+
+use nix::unistd::{getegid, geteuid, gethostname};
+
+use crate::base::env;
+use crate::base::fsx;
+use crate::base::path::{GuestPath, HostPath, RootDir};
+use crate::oci::config::RunConfig;
+use crate::plan::View;
+use crate::plan::wish::{Caller, Facts};
+
+/// Bytes of the image's `/etc/passwd` or `/etc/group`; the largest sites have some MiB.
+const DATABASE_LIMIT: u64 = 16 << 20;
+
+/// Facts with their storage.
+#[derive(Debug)]
+pub struct Gathered {
+    passwd: Vec<u8>,
+    group: Vec<u8>,
+    environment: Vec<(OsString, OsString)>,
+    caller: Caller,
+    hostname: String,
+    stdin_is_terminal: bool,
+    in_pmi_launch: bool,
+}
+
+impl Gathered {
+    /// Gathers them for a guest that sees `lower` through `view`.
+    pub fn of(lower: &HostPath, view: &View) -> fsx::Result<Gathered> {
+        let hostname = gethostname().unwrap_or_default();
+        Ok(Gathered {
+            passwd: database(lower, view, "/etc/passwd")?,
+            group: database(lower, view, "/etc/group")?,
+            environment: env::all(),
+            caller: Caller {
+                uid: geteuid().as_raw(),
+                gid: getegid().as_raw(),
+                name: env::get(env::USER).and_then(|name| name.into_string().ok()),
+                home: env::get(env::HOME).map(HostPath::new),
+            },
+            hostname: hostname.to_string_lossy().into_owned(),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            in_pmi_launch: env::in_pmi_launch(),
+        })
+    }
+
+    /// The facts, for an image with this config.
+    pub fn facts<'a>(&'a self, image: &'a RunConfig) -> Facts<'a> {
+        Facts {
+            image,
+            passwd: &self.passwd,
+            group: &self.group,
+            environment: &self.environment,
+            caller: &self.caller,
+            hostname: &self.hostname,
+            stdin_is_terminal: self.stdin_is_terminal,
+            in_pmi_launch: self.in_pmi_launch,
+        }
+    }
+}
+
+/// A file of the guest as the guest would read it; empty where there is none. What a
+/// container has written lies over the image: in `upper`, or in a copy of everything.
+fn database(lower: &HostPath, view: &View, path: &str) -> fsx::Result<Vec<u8>> {
+    let mut roots = vec![lower.clone()];
+    if let View::Kept { dir } = view {
+        roots.splice(0..0, [dir.join("rootfs"), dir.join("upper")]);
+    }
+    let guest = GuestPath::root().join(path);
+    for root in roots {
+        let Ok(host) = RootDir::new(root).resolve(&guest) else {
+            continue;
+        };
+        // A file that was removed in the container lies there as a device, a whiteout.
+        let meta = fsx::absent_as_none(fsx::metadata(&host))?;
+        if meta.is_some_and(|meta| meta.is_file()) {
+            return fsx::read(&host, DATABASE_LIMIT);
+        }
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,54 @@
+//! Where images are kept and how they are brought here: what every verb about images needs.
+
+use crate::base::path::HostPath;
+use crate::oci::platform::Platform;
+use crate::registry;
+
+/// Where images are kept and how they are brought here.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// The home of the store and of the unpacked payload.
+    pub home: HostPath,
+    /// Registries that may be spoken to without TLS or valid certificate.
+    pub insecure: Vec<String>,
+    /// A PEM file of authorities that are trusted besides the host's.
+    pub tls_ca: Option<HostPath>,
+    /// The platform wanted; the host's where absent.
+    pub platform: Option<Platform>,
+    /// When a registry is asked.
+    pub pull: Pull,
+}
+
+/// When a registry is asked for an image. docker-run(1), "--pull".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pull {
+    /// When the image is not here.
+    #[default]
+    Missing,
+    /// Every time: a tag may mean another image by now.
+    Always,
+    /// Never; an image that is not here is an error.
+    Never,
+}
+
+impl Reach {
+    /// A reach of the host's own platform, without exceptions to TLS.
+    pub fn new(home: HostPath) -> Reach {
+        Reach {
+            home,
+            insecure: Vec::new(),
+            tls_ca: None,
+            platform: None,
+            pull: Pull::Missing,
+        }
+    }
+
+    /// How to speak to registries.
+    pub fn registry_options(&self) -> registry::Options {
+        registry::Options {
+            insecure: self.insecure.clone(),
+            tls_ca: self.tls_ca.clone(),
+            ..registry::Options::default()
+        }
+    }
+}
