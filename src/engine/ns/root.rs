@@ -167,8 +167,10 @@ fn overlay(image: &OwnedFd, dir: &HostPath, at: &HostPath) -> io::Result<()> {
         name(&upper),
         name(&work)
     );
+    // The source of an overlay is free text: the store looks there for what is in use.
+    let source = format!("{dir}:{at}");
     let mounted = sys_mount(
-        Some("coracle"),
+        Some(source.as_str()),
         &**at,
         Some("overlay"),
         MsFlags::empty(),
