@@ -1,5 +1,13 @@
 //! Verbs without a terminal: one file each, joining registry, layer, store, plan and engine.
+//!
+//! Each returns data or a fault. Nothing here prints, parses flags or ends the process.
 
+pub mod containers;
 pub mod facts;
+pub mod gc;
+pub mod images;
+pub mod inspect;
 pub mod options;
 pub mod reach;
+pub mod rmi;
+pub mod verify;

@@ -1,0 +1,96 @@
+//! `ps`, `rm`, `name`, `rename`, `rmname`: containers as entries of the store.
+
+use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::path::HostPath;
+use crate::oci::source::Source;
+use crate::store::{Store, StoreError};
+
+/// One container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// 64 hexadecimal digits; twelve are enough for people.
+    pub id: String,
+    /// All its names.
+    pub names: Vec<String>,
+    /// The name of its image, as short as Docker shows it.
+    pub image: String,
+    /// When it was created, RFC 3339.
+    pub created: String,
+    /// Whether a guest runs in it on this host.
+    pub running: bool,
+}
+
+/// A guest still runs in the container.
+#[derive(Debug, thiserror::Error)]
+#[error("container `{0}` is running")]
+pub struct Running(String);
+
+impl Fault for Running {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["end what runs in it, or use `--force` to take its files away".into()]
+    }
+}
+
+/// All containers in the store at `home`, the oldest first.
+pub fn list(home: &HostPath) -> Result<Vec<Row>, BoxFault> {
+    let store = Store::open(home.clone())?;
+    let (names, running) = (store.names()?, store.running_containers()?);
+    let rows = store.containers()?.into_iter().map(|container| {
+        let record = container.record;
+        let own = names.iter().filter(|(_, id)| *id == record.id);
+        Row {
+            names: own.map(|(name, _)| name.clone()).collect(),
+            image: familiar(&record.image),
+            running: running.contains(&record.id),
+            id: record.id,
+            created: record.created,
+        }
+    });
+    Ok(rows.collect())
+}
+
+fn familiar(image: &str) -> String {
+    match image.parse() {
+        Ok(Source::Registry(reference)) => reference.familiar(),
+        _ => image.to_owned(),
+    }
+}
+
+/// Removes the container with this name or id and all that was written in it, and
+/// returns its id. One in which a guest runs on this host only with `force`.
+pub fn remove(home: &HostPath, name_or_id: &str, force: bool) -> Result<String, BoxFault> {
+    let store = Store::open(home.clone())?;
+    let id = store.container(name_or_id)?.record.id;
+    if !force && store.running_containers()?.contains(&id) {
+        return Err(Running(name_or_id.to_owned()).into());
+    }
+    store.remove_container(&id)?;
+    Ok(id)
+}
+
+/// Gives a container a further name.
+pub fn add_name(home: &HostPath, name_or_id: &str, name: &str) -> Result<(), BoxFault> {
+    let store = Store::open(home.clone())?;
+    let id = store.container(name_or_id)?.record.id;
+    Ok(store.add_name(name, &id)?)
+}
+
+/// Gives a container the name `new` in place of `old`; killed in between, it has both.
+pub fn rename(home: &HostPath, old: &str, new: &str) -> Result<(), BoxFault> {
+    let store = Store::open(home.clone())?;
+    let id = store.named(old)?;
+    let id = id.ok_or_else(|| StoreError::NoContainer(old.to_owned()))?;
+    store.add_name(new, &id)?;
+    store.remove_name(old)?;
+    Ok(())
+}
+
+/// Takes a name away from its container, which stays; returns the container's id.
+pub fn remove_name(home: &HostPath, name: &str) -> Result<String, BoxFault> {
+    let id = Store::open(home.clone())?.remove_name(name)?;
+    Ok(id.ok_or_else(|| StoreError::NoContainer(name.to_owned()))?)
+}

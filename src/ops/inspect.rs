@@ -1,0 +1,119 @@
+//! `inspect`: an image or a container as JSON, in the words of `docker inspect`.
+
+use serde_json::{Value, json};
+
+use crate::base::digest::Digest;
+use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::path::HostPath;
+use crate::oci::MAX_DOCUMENT;
+use crate::oci::source::Source;
+use crate::ops::images;
+use crate::store::{Container, ImageRecord, Store, StoreError};
+
+/// A config that is not JSON, although its digest is right.
+#[derive(Debug, thiserror::Error)]
+#[error("the config of `{image}` cannot be read")]
+struct Unreadable {
+    image: String,
+    source: serde_json::Error,
+}
+
+impl Fault for Unreadable {
+    fn kind(&self) -> Kind {
+        Kind::Integrity
+    }
+}
+
+/// The container or, if there is none, the image that `text` names in the store at
+/// `home`, as an array of one object. What Docker has no word for is under `Coracle`.
+pub fn inspect(home: &HostPath, text: &str) -> Result<Value, BoxFault> {
+    let store = Store::open(home.clone())?;
+    match store.container(text) {
+        Ok(found) => return Ok(json!([container(&store, &found)?])),
+        Err(StoreError::NoContainer(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let found = images::find(&store, text)?;
+    let first = found
+        .first()
+        .ok_or_else(|| images::FindError::None(text.to_owned()))?;
+    Ok(json!([image(&store, first)?]))
+}
+
+fn config(store: &Store, name: &str, digest: &Digest) -> Result<Value, BoxFault> {
+    let bytes = store.read_blob(digest, MAX_DOCUMENT)?;
+    let unreadable = |source| Unreadable {
+        image: name.to_owned(),
+        source,
+    };
+    Ok(serde_json::from_slice(&bytes).map_err(unreadable)?)
+}
+
+fn image(store: &Store, image: &ImageRecord) -> Result<Value, BoxFault> {
+    let config = config(store, &image.name, &image.config)?;
+    let tree = store.tree(&image.chain)?;
+    let all = store.images()?;
+    let same = all.iter().filter(|other| other.manifest == image.manifest);
+    let (mut tags, mut digests) = (Vec::new(), Vec::new());
+    for other in same {
+        if let Ok(Source::Registry(reference)) = other.name.parse() {
+            digests.push(reference.at(&other.target).familiar());
+            if reference.tag().is_some() {
+                tags.push(reference.familiar());
+            }
+        }
+    }
+    Ok(json!({
+        "Id": image.config,
+        "RepoTags": tags,
+        "RepoDigests": digests,
+        "Created": config["created"],
+        "Author": config["author"],
+        "Architecture": image.platform.architecture,
+        "Os": image.platform.os,
+        "Variant": image.platform.variant,
+        "Size": tree.as_ref().map(|tree| tree.extent.bytes),
+        "Config": config["config"],
+        "RootFS": {"Type": "layers", "Layers": config["rootfs"]["diff_ids"]},
+        "Coracle": {
+            "Name": image.name,
+            "Target": image.target,
+            "Manifest": image.manifest,
+            "Chain": image.chain,
+            "Pulled": image.pulled,
+            "Content": image.content,
+            "Entries": tree.as_ref().map(|tree| tree.extent.entries),
+            "Rootfs": tree.map(|tree| tree.rootfs.display().to_string()),
+        },
+    }))
+}
+
+fn container(store: &Store, container: &Container) -> Result<Value, BoxFault> {
+    let record = &container.record;
+    let config = config(store, &record.image, &record.config)?;
+    let names: Vec<String> = store
+        .names()?
+        .into_iter()
+        .filter(|(_, id)| *id == record.id)
+        .map(|(name, _)| name)
+        .collect();
+    let running = store.running_containers()?.contains(&record.id);
+    let tree = store.tree(&record.chain)?;
+    Ok(json!({
+        "Id": record.id,
+        "Created": record.created,
+        "Name": names.first(),
+        "Image": record.config,
+        "State": {"Running": running},
+        "Config": config["config"],
+        "Coracle": {
+            "Names": names,
+            "Image": record.image,
+            "Manifest": record.manifest,
+            "Chain": record.chain,
+            "Directory": container.dir.display().to_string(),
+            "Rootfs": tree.map(|tree| tree.rootfs.display().to_string()),
+            "Options": record.options,
+        },
+    }))
+}
