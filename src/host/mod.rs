@@ -92,6 +92,8 @@ pub struct Fact {
     pub holds: bool,
     /// What was tried and what came of it, in one line.
     pub evidence: String,
+    /// Who would have to change what, where the fact does not hold and we know it.
+    pub remedy: Option<String>,
 }
 
 impl Fact {
@@ -100,6 +102,7 @@ impl Fact {
         Fact {
             holds: true,
             evidence: evidence.into(),
+            remedy: None,
         }
     }
 
@@ -108,6 +111,16 @@ impl Fact {
         Fact {
             holds: false,
             evidence: evidence.into(),
+            remedy: None,
+        }
+    }
+
+    /// This fact with the way out.
+    #[must_use]
+    pub fn with_remedy(self, remedy: impl Into<String>) -> Fact {
+        Fact {
+            remedy: Some(remedy.into()),
+            ..self
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::{getgid, getuid};
 
@@ -13,6 +14,23 @@ use crate::sys::{probe, seccomp};
 
 /// A sysctl of Ubuntu (23.10 and later): the namespace is made, but without any capability in it.
 const APPARMOR: &str = "kernel/apparmor_restrict_unprivileged_userns";
+
+/// Settings that forbid user namespaces: the sysctl, the value that does, and the way out.
+const SETTINGS: [(&str, &str, &str); 3] = [
+    ("user/max_user_namespaces", "0", RAISE_LIMIT),
+    (
+        "kernel/unprivileged_userns_clone",
+        "0",
+        "the administrator would have to set the sysctl kernel.unprivileged_userns_clone to 1",
+    ),
+    (
+        APPARMOR,
+        "1",
+        "the administrator would have to give this file an AppArmor profile with `userns,`, or set the sysctl kernel.apparmor_restrict_unprivileged_userns to 0",
+    ),
+];
+const RAISE_LIMIT: &str =
+    "the administrator would have to set the sysctl user.max_user_namespaces above 0, such as 15000";
 
 /// Whether nothing is known to stand in the way, so that unshare(2) either works for
 /// good or fails with nothing changed. Where a filter or profile is in force, the call
@@ -36,7 +54,7 @@ pub(super) fn try_one(temporary: &HostPath) -> Fact {
     });
     match tried {
         Ok(evidence) => Fact::yes(evidence),
-        Err(evidence) => Fact::no(with_reason(evidence)),
+        Err(evidence) => explained(evidence),
     }
 }
 
@@ -140,21 +158,26 @@ fn overlay(dir: &HostPath) -> Result<String, String> {
     }
 }
 
-/// Adds what the host's own settings say of a failure.
-fn with_reason(evidence: String) -> String {
-    let settings = [
-        ("user/max_user_namespaces", "0"),
-        ("kernel/unprivileged_userns_clone", "0"),
-        (APPARMOR, "1"),
-    ];
-    let guilty = settings
+/// A failure, with what the host's own settings say of it and the way out.
+fn explained(evidence: String) -> Fact {
+    let guilty = SETTINGS
         .into_iter()
-        .find(|(name, bad)| sysctl(name).as_deref() == Some(*bad));
-    match guilty {
-        Some((name, value)) => format!("{evidence}; {} is {value}", dotted(name)),
-        None if seccomp::in_force() => format!("{evidence}; a seccomp filter is in force"),
-        None => evidence,
+        .find(|(name, bad, _)| sysctl(name).as_deref() == Some(*bad));
+    if let Some((name, value, remedy)) = guilty {
+        return Fact::no(format!("{evidence}; {} is {value}", dotted(name))).with_remedy(remedy);
     }
+    // Also reached where the limit is not 0 but used up. user_namespaces(7).
+    if evidence.contains(Errno::ENOSPC.desc()) {
+        return Fact::no(evidence).with_remedy(RAISE_LIMIT);
+    }
+    if seccomp::in_force() {
+        return Fact::no(format!("{evidence}; a seccomp filter is in force")).with_remedy(
+            "whoever starts the surrounding container or job would have to give it a seccomp profile that allows unshare and mount (for Docker: --security-opt seccomp=unconfined)",
+        );
+    }
+    Fact::no(evidence).with_remedy(
+        "the administrator would have to allow unprivileged user namespaces; inside a chroot they never work",
+    )
 }
 
 fn dotted(name: &str) -> String {

@@ -79,11 +79,15 @@ pub(super) fn room(dir: &HostPath) -> Fact {
     };
     let megabytes = free >> 20;
     let evidence = format!("`{dir}` on {kind}: {megabytes} MiB and {inodes_text} inodes free");
-    Fact {
-        holds: free >= LITTLE && (!counted || inodes >= FEW),
-        evidence,
+    if free >= LITTLE && (!counted || inodes >= FEW) {
+        return Fact::yes(evidence);
     }
+    Fact::no(evidence).with_remedy("free some, or set CORACLE_HOME to a directory with more room")
 }
+
+/// Where the payload can go instead.
+const ELSEWHERE: &str =
+    "set CORACLE_HOME (or CORACLE_TMPDIR) to a directory from which programs may run";
 
 /// Executes a file that is no program: ENOEXEC says that the kernel would have run a real
 /// one, EACCES that the mount (`noexec`) or a policy forbids it. Nothing is ever started.
@@ -106,7 +110,9 @@ pub(super) fn try_exec(dir: &HostPath) -> Fact {
         statvfs(near.as_os_str()).is_ok_and(|facts| facts.flags().contains(FsFlags::ST_NOEXEC));
     match (tried, removed) {
         (Ok(()), Ok(())) => Fact::yes(format!("`{near}` lets files be executed")),
-        (Err(evidence), _) if marked => Fact::no(format!("{evidence}; `{near}` is mounted noexec")),
+        (Err(evidence), _) if marked => {
+            Fact::no(format!("{evidence}; `{near}` is mounted noexec")).with_remedy(ELSEWHERE)
+        }
         (Err(evidence), _) => Fact::no(evidence),
         (_, Err(error)) => Fact::no(error.to_string()),
     }

@@ -3,19 +3,29 @@
 use super::{Fact, sysctl};
 use crate::sys::{probe, seccomp};
 
+/// The sysctl that limits tracing. Kernel: Documentation/admin-guide/LSM/Yama.rst.
+const SCOPE: &str = "kernel/yama/ptrace_scope";
+
 /// Traces a child through one stop.
 pub(super) fn try_trace() -> Fact {
-    match probe::trace_a_child() {
-        Ok(()) => Fact::yes("traced a child"),
-        Err(evidence) => match sysctl("kernel/yama/ptrace_scope") {
-            Some(scope) if scope != "0" => {
-                Fact::no(format!("{evidence}; kernel.yama.ptrace_scope is {scope}"))
-            }
-            _ if seccomp::in_force() => {
-                Fact::no(format!("{evidence}; a seccomp filter is in force"))
-            }
-            _ => Fact::no(evidence),
-        },
+    let evidence = match probe::trace_a_child() {
+        Ok(()) => return Fact::yes("traced a child"),
+        Err(evidence) => evidence,
+    };
+    match sysctl(SCOPE) {
+        Some(scope) if scope != "0" && scope != "1" => {
+            Fact::no(format!("{evidence}; kernel.yama.ptrace_scope is {scope}")).with_remedy(
+                "the administrator would have to set the sysctl kernel.yama.ptrace_scope to 1 or 0",
+            )
+        }
+        _ if seccomp::in_force() => {
+            Fact::no(format!("{evidence}; a seccomp filter is in force")).with_remedy(
+                "whoever starts the surrounding container or job would have to give it a seccomp profile that allows ptrace",
+            )
+        }
+        _ => Fact::no(evidence).with_remedy(
+            "the administrator would have to let processes trace their children (ptrace)",
+        ),
     }
 }
 
@@ -31,10 +41,9 @@ pub(super) fn try_filter() -> Fact {
     tried.into()
 }
 
-/// Reads what yama allows. 0 and 1 let a process trace its children, 2 and 3 do not.
-/// Kernel: Documentation/admin-guide/LSM/Yama.rst.
+/// Reads what yama allows: 0 and 1 let a process trace its children, 2 and 3 do not.
 pub(super) fn yama() -> Fact {
-    match sysctl("kernel/yama/ptrace_scope").as_deref() {
+    match sysctl(SCOPE).as_deref() {
         None => Fact::yes("not in this kernel"),
         Some(scope @ ("0" | "1")) => Fact::yes(format!("ptrace_scope is {scope}")),
         Some(scope) => Fact::no(format!("ptrace_scope is {scope}")),

@@ -1,0 +1,206 @@
+//! Which engine runs a plan: a pure function of the plan, the wish and the host's facts.
+//!
+//! [`candidates`] are tried in their order. [`consider`] says of one whether it can carry
+//! out this plan on this host, or why not; it asks only for the facts that it needs, so
+//! that a host with user namespaces never pays for a look at ptrace. An engine that was
+//! considered able and still finds out that it is not (`Stop::NotHere`) becomes a
+//! [`Rejection`] by [`turned_out`]. When none is left, [`SelectError::NoEngine`] names each
+//! reason, and what somebody would have to change.
+
+use crate::base::fault::{Fault, Kind};
+use crate::engine::proot;
+use crate::host::{Ask, Fact, HostFacts};
+use crate::plan::{Ids, RunPlan};
+
+/// An engine in the mode in which it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Namespaces; udocker's R1, R2 and R3.
+    Ns,
+    /// PRoot with seccomp acceleration; udocker's P1.
+    ProotP1,
+    /// PRoot that stops at every system call; udocker's P2.
+    ProotP2,
+}
+
+impl Mode {
+    /// The name that the guest finds in `CORACLE_ENGINE`, and that `--engine` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Ns => "ns",
+            Mode::ProotP1 => "proot:P1",
+            Mode::ProotP2 => "proot:P2",
+        }
+    }
+}
+
+/// What `--engine` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineWish {
+    /// The first that can.
+    Auto,
+    /// This one or none.
+    Only(Mode),
+}
+
+/// Names that `--engine` takes, in any case of letters.
+const NAMES: [(&str, EngineWish); 10] = [
+    ("auto", EngineWish::Auto),
+    ("ns", EngineWish::Only(Mode::Ns)),
+    ("proot", EngineWish::Only(Mode::ProotP1)),
+    ("proot:P1", EngineWish::Only(Mode::ProotP1)),
+    ("proot:P2", EngineWish::Only(Mode::ProotP2)),
+    ("P1", EngineWish::Only(Mode::ProotP1)),
+    ("P2", EngineWish::Only(Mode::ProotP2)),
+    ("R1", EngineWish::Only(Mode::Ns)),
+    ("R2", EngineWish::Only(Mode::Ns)),
+    ("R3", EngineWish::Only(Mode::Ns)),
+];
+
+/// Names that users of udocker know and this version does not carry out.
+const LATER: [&str; 10] = [
+    "trap", "T1", "T2", "fakechroot", "F1", "F2", "F3", "F4", "apptainer", "S1",
+];
+
+/// Why an engine is not the one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Which.
+    pub mode: Mode,
+    /// Why, in one line.
+    pub reason: String,
+    /// What would have to change, where we know it.
+    pub remedy: Option<String>,
+}
+
+/// Why no engine runs a plan.
+#[derive(Debug, thiserror::Error)]
+pub enum SelectError {
+    /// A name that nobody knows.
+    #[error("unknown engine `{0}`, expected one of {names}", names = known_names())]
+    Unknown(String),
+    /// A name of something that is still to come.
+    #[error("the engine `{0}` is not in this version, expected one of {names}", names = known_names())]
+    NotYet(String),
+    /// All were rejected.
+    #[error("no engine can run this here: {reasons}", reasons = reasons(.0))]
+    NoEngine(Vec<Rejection>),
+}
+
+impl Fault for SelectError {
+    fn kind(&self) -> Kind {
+        match self {
+            SelectError::Unknown(_) | SelectError::NotYet(_) => Kind::Usage,
+            SelectError::NoEngine(_) => Kind::Refused,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let SelectError::NoEngine(rejections) = self else {
+            return Vec::new();
+        };
+        let mut hints: Vec<String> = Vec::new();
+        for remedy in rejections.iter().filter_map(|rejection| rejection.remedy.clone()) {
+            if !hints.contains(&remedy) {
+                hints.push(remedy);
+            }
+        }
+        hints.push("`coracle doctor` shows what was tried".to_owned());
+        hints
+    }
+}
+
+fn known_names() -> String {
+    NAMES.map(|(name, _)| format!("`{name}`")).join(", ")
+}
+
+fn reasons(rejections: &[Rejection]) -> String {
+    let each = rejections
+        .iter()
+        .map(|rejection| format!("`{}`: {}", rejection.mode.name(), rejection.reason));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// Understands the value of `--engine`.
+pub fn wish(text: &str) -> Result<EngineWish, SelectError> {
+    let is_meant = |name: &str| name.eq_ignore_ascii_case(text);
+    if let Some((_, wish)) = NAMES.into_iter().find(|(name, _)| is_meant(name)) {
+        return Ok(wish);
+    }
+    if LATER.into_iter().any(is_meant) {
+        return Err(SelectError::NotYet(text.to_owned()));
+    }
+    Err(SelectError::Unknown(text.to_owned()))
+}
+
+/// The engines to consider, the best first.
+pub fn candidates(wish: EngineWish) -> &'static [Mode] {
+    match wish {
+        EngineWish::Auto => &[Mode::Ns, Mode::ProotP1, Mode::ProotP2],
+        EngineWish::Only(Mode::Ns) => &[Mode::Ns],
+        EngineWish::Only(Mode::ProotP1) => &[Mode::ProotP1],
+        EngineWish::Only(Mode::ProotP2) => &[Mode::ProotP2],
+    }
+}
+
+/// Whether `mode` can carry out `plan` on this host; else why not.
+pub fn consider(mode: Mode, facts: &HostFacts, plan: &RunPlan) -> Result<(), Rejection> {
+    let refusal = match mode {
+        Mode::Ns if plan.user.ids == Ids::Ranges => return held(mode, facts.ask(Ask::IdRanges)),
+        Mode::Ns => None,
+        Mode::ProotP1 | Mode::ProotP2 => proot::refusal(plan),
+    };
+    match refusal {
+        Some(reason) => Err(Rejection {
+            mode,
+            reason,
+            remedy: None,
+        }),
+        None => works_here(mode, facts),
+    }
+}
+
+/// Whether this host lets `mode` run plans at all; else why not.
+pub fn works_here(mode: Mode, facts: &HostFacts) -> Result<(), Rejection> {
+    match mode {
+        // Trying costs nothing where it fails cleanly, so only an unclear case is probed.
+        Mode::Ns if facts.ask(Ask::NamespacesLikely).holds => Ok(()),
+        Mode::Ns => held(mode, facts.ask(Ask::Namespaces)),
+        Mode::ProotP1 => traced(mode, facts).and_then(|()| held(mode, facts.ask(Ask::Seccomp))),
+        Mode::ProotP2 => traced(mode, facts),
+    }
+}
+
+/// PRoot is a program that has to be unpacked, and traces.
+fn traced(mode: Mode, facts: &HostFacts) -> Result<(), Rejection> {
+    held(mode, facts.ask(Ask::Ptrace))?;
+    let store = facts.ask(Ask::StoreExec);
+    if store.holds || facts.ask(Ask::TemporaryExec).holds {
+        return Ok(());
+    }
+    held(mode, store)
+}
+
+fn held(mode: Mode, fact: &Fact) -> Result<(), Rejection> {
+    if fact.holds {
+        return Ok(());
+    }
+    Err(Rejection {
+        mode,
+        reason: fact.evidence.clone(),
+        remedy: fact.remedy.clone(),
+    })
+}
+
+/// The rejection of an engine that was able by [`consider`] and stopped with `why`.
+pub fn turned_out(mode: Mode, why: String, facts: &HostFacts) -> Rejection {
+    let remedy = match mode {
+        Mode::Ns => facts.ask(Ask::Namespaces).remedy.clone(),
+        Mode::ProotP1 | Mode::ProotP2 => facts.ask(Ask::Ptrace).remedy.clone(),
+    };
+    Rejection {
+        mode,
+        reason: why,
+        remedy,
+    }
+}
