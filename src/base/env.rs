@@ -48,6 +48,8 @@ pub const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
 pub const PROOT_NO_SECCOMP: &str = "PROOT_NO_SECCOMP";
 /// Set for PRoot: where it puts its loader; must not be `noexec`.
 pub const PROOT_TMP_DIR: &str = "PROOT_TMP_DIR";
+/// Set for PRoot: its loader, where that lies unpacked beside it.
+pub const PROOT_LOADER: &str = "PROOT_LOADER";
 /// Set in the guest: its host name.
 pub const HOSTNAME: &str = "HOSTNAME";
 /// Slurm's number of the job that we are part of.

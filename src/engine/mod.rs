@@ -14,6 +14,10 @@
 //! 7. An engine does not read the store, print, or know another engine.
 
 pub mod ns;
+pub mod proot;
+pub mod select;
+mod sight;
+mod supervise;
 mod view;
 
 use std::process::ExitCode;

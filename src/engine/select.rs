@@ -59,7 +59,16 @@ const NAMES: [(&str, EngineWish); 10] = [
 
 /// Names that users of udocker know and this version does not carry out.
 const LATER: [&str; 10] = [
-    "trap", "T1", "T2", "fakechroot", "F1", "F2", "F3", "F4", "apptainer", "S1",
+    "trap",
+    "T1",
+    "T2",
+    "fakechroot",
+    "F1",
+    "F2",
+    "F3",
+    "F4",
+    "apptainer",
+    "S1",
 ];
 
 /// Why an engine is not the one.
@@ -100,7 +109,10 @@ impl Fault for SelectError {
             return Vec::new();
         };
         let mut hints: Vec<String> = Vec::new();
-        for remedy in rejections.iter().filter_map(|rejection| rejection.remedy.clone()) {
+        for remedy in rejections
+            .iter()
+            .filter_map(|rejection| rejection.remedy.clone())
+        {
             if !hints.contains(&remedy) {
                 hints.push(remedy);
             }
@@ -145,19 +157,22 @@ pub fn candidates(wish: EngineWish) -> &'static [Mode] {
 
 /// Whether `mode` can carry out `plan` on this host; else why not.
 pub fn consider(mode: Mode, facts: &HostFacts, plan: &RunPlan) -> Result<(), Rejection> {
-    let refusal = match mode {
-        Mode::Ns if plan.user.ids == Ids::Ranges => return held(mode, facts.ask(Ask::IdRanges)),
-        Mode::Ns => None,
-        Mode::ProotP1 | Mode::ProotP2 => proot::refusal(plan),
-    };
-    match refusal {
-        Some(reason) => Err(Rejection {
-            mode,
-            reason,
-            remedy: None,
-        }),
-        None => works_here(mode, facts),
+    match mode {
+        Mode::Ns if plan.user.ids == Ids::Ranges => held(mode, facts.ask(Ask::IdRanges))?,
+        Mode::Ns => {}
+        Mode::ProotP1 | Mode::ProotP2 => {
+            if let Some(wanted) = proot::refusal(plan) {
+                let reason = format!("it cannot do {wanted}");
+                let remedy = None;
+                return Err(Rejection {
+                    mode,
+                    reason,
+                    remedy,
+                });
+            }
+        }
     }
+    works_here(mode, facts)
 }
 
 /// Whether this host lets `mode` run plans at all; else why not.

@@ -29,8 +29,7 @@ const SETTINGS: [(&str, &str, &str); 3] = [
         "the administrator would have to give this file an AppArmor profile with `userns,`, or set the sysctl kernel.apparmor_restrict_unprivileged_userns to 0",
     ),
 ];
-const RAISE_LIMIT: &str =
-    "the administrator would have to set the sysctl user.max_user_namespaces above 0, such as 15000";
+const RAISE_LIMIT: &str = "the administrator would have to set the sysctl user.max_user_namespaces above 0, such as 15000";
 
 /// Whether nothing is known to stand in the way, so that unshare(2) either works for
 /// good or fails with nothing changed. Where a filter or profile is in force, the call

@@ -1,0 +1,152 @@
+//! Engine `proot`: upstream PRoot, which is in the payload, translates the guest's paths
+//! by ptrace(2). For hosts without user namespaces.
+//!
+//! PRoot has no overlay, so the guest gets a tree of its own: a copy in the container's
+//! directory, made once, or one for this run alone. In the first case PRoot takes this
+//! process over. In the second this process stays to remove the copy.
+//!
+//! What a plan may want and PRoot cannot do is [`refusal`]'s list.
+
+mod command;
+mod error;
+mod prepare;
+mod refusal;
+
+pub(super) use refusal::refusal;
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::Pid;
+
+use crate::base::fsx;
+use crate::base::path::HostPath;
+use crate::base::progress::Progress;
+use crate::engine::sight::Missing;
+use crate::engine::{Engine, Outcome, Stop, supervise, view};
+use crate::plan::{RunPlan, Source, View};
+use crate::sys;
+use error::{ProotError, Step};
+
+/// Where PRoot lies, unpacked and executable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// PRoot itself.
+    pub path: HostPath,
+    /// Its loader, where it lies beside; without it, PRoot unpacks the one inside it into
+    /// its temporary directory on each start.
+    pub loader: Option<HostPath>,
+}
+
+/// How PRoot learns of system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceleration {
+    /// A seccomp filter stops the guest only at calls that matter; mode P1.
+    Seccomp,
+    /// It stops at every call; mode P2.
+    Off,
+}
+
+/// The engine.
+#[derive(Clone, Debug)]
+pub struct Proot {
+    program: Program,
+    acceleration: Acceleration,
+}
+
+impl Proot {
+    /// The engine, with the PRoot at `program`.
+    pub fn new(program: Program, acceleration: Acceleration) -> Proot {
+        Proot {
+            program,
+            acceleration,
+        }
+    }
+
+    /// Completes the tree and becomes PRoot. Returns only on failure.
+    fn become_guest(
+        &self,
+        plan: &RunPlan,
+        dir: &HostPath,
+        scratch: &HostPath,
+        progress: &dyn Progress,
+    ) -> Stop {
+        match self.start(plan, dir, scratch, progress) {
+            Ok(never) => match never {},
+            Err(stop) => stop,
+        }
+    }
+
+    /// `dir` is where the copy of the image is or will be, `scratch` what this run alone uses.
+    fn start(
+        &self,
+        plan: &RunPlan,
+        dir: &HostPath,
+        scratch: &HostPath,
+        progress: &dyn Progress,
+    ) -> Result<std::convert::Infallible, Stop> {
+        let caller_mask = umask(Mode::from_bits_truncate(0o022));
+        let rootfs = view::prepare_copy(&plan.root.lower, dir, progress)?;
+        let (sight, bindings) = prepare::prepare(plan, &rootfs, scratch)?;
+        umask(caller_mask);
+        let name = &plan.argv[0];
+        let found = sight.program(name, &plan.environment, &plan.cwd.path);
+        found.map_err(|missing| match missing {
+            Missing::Absent => ProotError::NoProgram(name.clone()),
+            Missing::NotExecutable => ProotError::NotExecutable(name.clone()),
+        })?;
+        limit_cpus(plan.cpus.as_deref())?;
+        let argv = command::argv(plan, &self.program, &rootfs, &bindings);
+        let environment = command::environment(plan, &self.program, self.acceleration, dir);
+        let program = sys::process::Program::new(&argv, &environment)
+            .step("pass on the arguments of", name.display())?;
+        let path = &self.program.path;
+        Err(program.exec(path.as_os_str())).step("execute", path)?
+    }
+}
+
+impl Engine for Proot {
+    fn name(&self) -> &'static str {
+        match self.acceleration {
+            Acceleration::Seccomp => "proot:P1",
+            Acceleration::Off => "proot:P2",
+        }
+    }
+
+    fn run(&self, plan: &RunPlan, progress: &dyn Progress) -> Result<Outcome, Stop> {
+        if let Some(reason) = refusal(plan) {
+            return Err(ProotError::Refused(reason).into());
+        }
+        match &plan.root.view {
+            View::Discarded { scratch } => {
+                supervise::supervised(scratch, || match fsx::create_dir_all(scratch) {
+                    Ok(()) => self.become_guest(plan, scratch, scratch, progress),
+                    Err(error) => error.into(),
+                })
+            }
+            View::Kept { dir } if has_tmpfs(plan) => {
+                let scratch = HostPath::new(fsx::private_sibling(dir.join("scratch"))?);
+                supervise::supervised(&scratch, || match fsx::create_dir_all(&scratch) {
+                    Ok(()) => self.become_guest(plan, dir, &scratch, progress),
+                    Err(error) => error.into(),
+                })
+            }
+            View::Kept { dir } => Err(self.become_guest(plan, dir, dir, progress)),
+            View::ReadOnly => Err(ProotError::Refused("a read-only root".to_owned()).into()),
+        }
+    }
+}
+
+fn has_tmpfs(plan: &RunPlan) -> bool {
+    let mut sources = plan.mounts.iter().map(|mount| &mount.source);
+    sources.any(|source| matches!(source, Source::Tmpfs { .. }))
+}
+
+fn limit_cpus(cpus: Option<&[usize]>) -> Result<(), ProotError> {
+    let Some(cpus) = cpus else { return Ok(()) };
+    let mut set = CpuSet::new();
+    let filled = cpus.iter().try_for_each(|cpu| set.set(*cpu));
+    let limited = filled.and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+    limited
+        .map_err(std::io::Error::from)
+        .step("limit the guest to processors", format!("{cpus:?}"))
+}

@@ -1,0 +1,155 @@
+//! Making a tree ready for PRoot: the guest's files, places for the mounts, the directory.
+//!
+//! PRoot would make absent mount points itself, as placeholders that a killed PRoot
+//! leaves behind. Here they are made beforehand, where an engine with real mounts makes
+//! them: in the writable view, or in what is bound around them.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access};
+
+use super::error::{ProotError, Step};
+use crate::base::fsx;
+use crate::base::path::{GuestPath, HostPath};
+use crate::engine::Stop;
+use crate::engine::sight::{Place, Sight};
+use crate::plan::{Cwd, GuestFile, Mount, RunPlan, Source};
+
+/// A default file larger than this is not copied but left out.
+const MAX_DEFAULT_FILE: u64 = 1 << 20;
+
+/// A binding as PRoot takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Binding {
+    /// What is shown.
+    pub(super) source: HostPath,
+    /// Where.
+    pub(super) target: GuestPath,
+}
+
+/// Makes the tree at `rootfs`, which nobody else uses, ready for `plan`. Directories for
+/// tmpfs mounts are made in `scratch`, which exists if the plan has any.
+pub(super) fn prepare(
+    plan: &RunPlan,
+    rootfs: &HostPath,
+    scratch: &HostPath,
+) -> Result<(Sight, Vec<Binding>), Stop> {
+    let mut sight = Sight::new(rootfs.clone());
+    for file in &plan.files {
+        write_file(file, &sight)?;
+    }
+    let mut bindings = Vec::new();
+    for (idx, mount) in plan.mounts.iter().enumerate() {
+        let tmpfs = scratch.join(format!("tmpfs-{idx}"));
+        if let Some(binding) = place_mount(mount, &tmpfs, &sight)? {
+            sight.bind(binding.target.clone(), binding.source.clone());
+            bindings.push(binding);
+        }
+    }
+    enter_cwd(&plan.cwd, &sight)?;
+    Ok((sight, bindings))
+}
+
+fn write_file(file: &GuestFile, sight: &Sight) -> Result<(), Stop> {
+    let place = locate(&file.path, sight)?;
+    create_parents(&place, &file.path)?;
+    Ok(fsx::write(&place.host, &file.content, file.mode)?)
+}
+
+fn place_mount(mount: &Mount, tmpfs: &HostPath, sight: &Sight) -> Result<Option<Binding>, Stop> {
+    let (source, is_dir) = match &mount.source {
+        Source::Tmpfs { mode, .. } => {
+            fsx::create_dir(tmpfs, 0o700)?;
+            fsx::set_mode(tmpfs, *mode)?;
+            (tmpfs.clone(), true)
+        }
+        Source::Bind(source) => match fsx::metadata(source) {
+            Ok(meta) if mount.optional && meta.is_file() => {
+                return default_file(source, mount, sight);
+            }
+            Ok(meta) => (HostPath::new(fsx::canonicalize(source)?), meta.is_dir()),
+            Err(_) if mount.optional => return Ok(None),
+            Err(error) if error.is_not_found() => Err(ProotError::NoSource(source.to_string()))?,
+            Err(error) => Err(error)?,
+        },
+    };
+    let place = locate(&mount.target, sight)?;
+    create_target(&place, is_dir, &mount.target)?;
+    Ok(Some(Binding {
+        source,
+        target: place.guest,
+    }))
+}
+
+/// A default file of the host (`/etc/resolv.conf` and kin), which the guest must not change.
+///
+/// One that the caller cannot change is bound. Of one that the caller could change (root,
+/// on a host of one's own) the guest gets a copy, as PRoot keeps nobody from writing. A
+/// symbolic link of the image at that place goes: through it, the file would land elsewhere.
+fn default_file(source: &HostPath, mount: &Mount, sight: &Sight) -> Result<Option<Binding>, Stop> {
+    let path = mount.target.as_path();
+    let (Some(parent), Some(name)) = (path.parent().and_then(GuestPath::new), path.file_name())
+    else {
+        return Ok(None);
+    };
+    let parent = locate(&parent, sight)?;
+    // Something that the user bound around it is not ours to put files into.
+    if !parent.in_root {
+        return Ok(None);
+    }
+    let (host, target) = (parent.host.join(name), parent.guest.join(name));
+    if std::fs::symlink_metadata(&host).is_ok_and(|meta| meta.is_symlink()) {
+        fsx::remove_file(&host)?;
+    }
+    create_dirs(&parent.host).step("create a directory for", &mount.target)?;
+    let changeable = access(source.as_os_str(), AccessFlags::W_OK).is_ok();
+    if mount.read_only && changeable {
+        let content = fsx::read(source, MAX_DEFAULT_FILE)?;
+        fsx::write(&host, &content, 0o644)?;
+        return Ok(None);
+    }
+    if !host.exists() {
+        fsx::create_new(&host, 0o644)?;
+    }
+    let source = HostPath::new(fsx::canonicalize(source)?);
+    Ok(Some(Binding { source, target }))
+}
+
+fn enter_cwd(cwd: &Cwd, sight: &Sight) -> Result<(), ProotError> {
+    let place = locate(&cwd.path, sight)?;
+    if cwd.create {
+        create_dirs(&place.host).step("create the working directory", &cwd.path)?;
+    }
+    if place.host.is_dir() {
+        return Ok(());
+    }
+    Err(ProotError::NoCwd(cwd.path.clone()))
+}
+
+fn locate(guest: &GuestPath, sight: &Sight) -> Result<Place, ProotError> {
+    sight.locate(guest).step("resolve in the container", guest)
+}
+
+fn create_parents(place: &Place, wanted: &GuestPath) -> Result<(), ProotError> {
+    let parent = place.host.parent().unwrap_or(Path::new("/"));
+    create_dirs(parent).step("create a directory for", wanted)
+}
+
+fn create_target(place: &Place, is_dir: bool, wanted: &GuestPath) -> Result<(), ProotError> {
+    if std::fs::symlink_metadata(&place.host).is_ok() {
+        return Ok(());
+    }
+    create_parents(place, wanted)?;
+    let created = match is_dir {
+        true => create_dirs(&place.host),
+        false => File::create_new(&place.host).map(drop),
+    };
+    created.step("create the mount point", wanted)
+}
+
+fn create_dirs(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(path)
+}
