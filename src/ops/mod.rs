@@ -3,6 +3,7 @@
 //! Each returns data or a fault. Nothing here prints, parses flags or ends the process.
 
 pub mod containers;
+pub mod doctor;
 pub mod facts;
 pub mod gc;
 pub mod images;
