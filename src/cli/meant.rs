@@ -9,6 +9,7 @@ use crate::base::progress::{Progress, Silent};
 use crate::cli::render::{Bars, Lines};
 use crate::cli::report::Voice;
 use crate::cli::typed::Globals;
+use crate::ops::reach::Reach;
 
 /// What holds for every command. Built objects are asked for, not fields.
 pub(crate) struct Meant {
@@ -52,6 +53,15 @@ impl Meant {
     pub(crate) fn home(&self) -> Result<HostPath, BoxFault> {
         let typed = self.globals.home.clone().map(HostPath::new);
         Ok(typed.or_else(env::coracle_home).ok_or(Homeless)?)
+    }
+
+    /// Where images are kept and how they are brought here.
+    pub(crate) fn reach(&self) -> Result<Reach, BoxFault> {
+        Ok(Reach {
+            insecure: self.globals.insecure.clone(),
+            tls_ca: self.globals.tls_ca.clone().map(HostPath::new),
+            ..Reach::new(self.home()?)
+        })
     }
 
     /// Who hears of progress: nobody with `--quiet`, bars on a terminal, else lines.

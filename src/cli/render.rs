@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::SystemTime;
 
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::progress::{Progress, Track};
@@ -41,6 +41,11 @@ pub(crate) fn json(value: &serde_json::Value) -> Result<ExitCode, BoxFault> {
     text(&format!("{value:#}\n"))
 }
 
+/// Writes lines to stdout.
+pub(crate) fn lines(lines: impl Iterator<Item = String>) -> Result<ExitCode, BoxFault> {
+    text(&lines.map(|line| line + "\n").collect::<String>())
+}
+
 /// Writes columns to stdout: a heading and rows, each as wide as its widest cell.
 pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> Result<ExitCode, BoxFault> {
     let heading: Vec<String> = heading.iter().map(|name| (*name).to_owned()).collect();
@@ -73,9 +78,15 @@ pub(crate) fn size(bytes: u64) -> String {
     HumanBytes(bytes).to_string()
 }
 
-/// A moment for people, relative to now, such as `3 days ago`.
-pub(crate) fn age(elapsed: Duration) -> String {
-    format!("{} ago", indicatif::HumanDuration(elapsed))
+/// How long ago a moment was, for people; the text itself if it is no RFC 3339 moment of
+/// the past. Images made reproducibly are from 1970.
+pub(crate) fn since(moment: &str) -> String {
+    let then = humantime::parse_rfc3339_weak(moment).ok();
+    let elapsed = then.and_then(|then| SystemTime::now().duration_since(then).ok());
+    match elapsed {
+        Some(elapsed) => format!("{} ago", HumanDuration(elapsed)),
+        None => moment.to_owned(),
+    }
 }
 
 /// Progress as lines: one for each finished piece of work.

@@ -119,6 +119,14 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Typed, Misuse> {
 }
 
 impl Misuse {
+    /// A misuse that the grammar cannot express.
+    pub(crate) fn of(message: String) -> Misuse {
+        Misuse {
+            message,
+            hints: Vec::new(),
+        }
+    }
+
     /// Says what clap found in the words of this program.
     fn from_clap(error: &clap::Error, args: &[OsString]) -> Misuse {
         let text = |kind| error.get(kind).map(quoted).unwrap_or_default();

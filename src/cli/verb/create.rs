@@ -9,6 +9,7 @@ use crate::cli::render;
 use crate::cli::verb::Verb;
 use crate::cli::verb::flags::{ContainerFlags, ImageFlags, target_and_args};
 use crate::ops::create::{self, Request};
+use crate::ops::reach::Reach;
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
@@ -41,7 +42,11 @@ Examples:
             options: self.container.into_options(args),
             name: self.name,
         };
-        let reach = meant.reach(self.image)?;
+        let reach = Reach {
+            pull: self.image.pull(),
+            platform: self.image.platform()?,
+            ..meant.reach()?
+        };
         let container = create::create(request, &reach, &*meant.progress())?;
         render::text(&format!("{}\n", container.record.id))
     }

@@ -1,5 +1,16 @@
 //! The verbs: one file each with its flags, its help and its call into `ops`.
 
+mod doctor;
+mod gc;
+mod images;
+mod inspect;
+mod name;
+mod ps;
+mod rename;
+mod rm;
+mod rmi;
+mod rmname;
+mod verify;
 mod version;
 
 use std::ffi::OsString;
@@ -9,6 +20,7 @@ use clap::{ArgMatches, Command};
 
 use crate::base::fault::BoxFault;
 use crate::cli::meant::Meant;
+use crate::cli::report;
 
 /// One verb: its flags, as fields, and what it does.
 pub(crate) trait Verb: clap::Args {
@@ -35,7 +47,20 @@ pub(crate) struct Row {
 }
 
 /// All verbs, in the order of the help.
-pub(crate) const ALL: &[Row] = &[row::<version::Version>()];
+pub(crate) const ALL: &[Row] = &[
+    row::<ps::Ps>(),
+    row::<images::Images>(),
+    row::<rm::Rm>(),
+    row::<rmi::Rmi>(),
+    row::<inspect::Inspect>(),
+    row::<name::Name>(),
+    row::<rename::Rename>(),
+    row::<rmname::Rmname>(),
+    row::<verify::Verify>(),
+    row::<gc::Gc>(),
+    row::<doctor::Doctor>(),
+    row::<version::Version>(),
+];
 
 impl Row {
     /// The grammar of this verb; its flags are built only if it is the one that was typed.
@@ -79,4 +104,21 @@ pub(crate) fn named(name: &str) -> Option<&'static Row> {
 pub(crate) fn named_in(args: &[OsString]) -> Option<&'static str> {
     let mut names = args.iter().skip(1).filter_map(|arg| arg.to_str());
     names.find_map(named).map(|row| row.name)
+}
+
+/// Does the same to each of several things: a failure is reported and the rest goes on,
+/// as with Docker. The status is that of the first failure.
+fn each(
+    things: &[String],
+    meant: &Meant,
+    act: impl Fn(&str) -> Result<ExitCode, BoxFault>,
+) -> Result<ExitCode, BoxFault> {
+    let mut first = None;
+    for thing in things {
+        if let Err(fault) = act(thing) {
+            meant.voice().error(&*fault);
+            first.get_or_insert(report::status(None, fault.kind()));
+        }
+    }
+    Ok(first.map_or(ExitCode::SUCCESS, ExitCode::from))
 }

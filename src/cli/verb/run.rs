@@ -10,6 +10,7 @@ use crate::cli::meant::Meant;
 use crate::cli::render;
 use crate::cli::verb::Verb;
 use crate::cli::verb::flags::{ContainerFlags, ImageFlags, target_and_args};
+use crate::ops::reach::Reach;
 use crate::ops::run::{self, Lifetime, Request};
 
 #[derive(clap::Args)]
@@ -80,12 +81,16 @@ Examples:
             name: self.name,
             engine: self.engine,
         };
-        let reach = meant.reach(self.image)?;
+        let reach = Reach {
+            pull: self.image.pull(),
+            platform: self.image.platform()?,
+            ..meant.reach()?
+        };
         let progress = meant.progress();
         match self.explain {
-            None => run::run(request, &reach, &*progress),
+            None => run::run(&request, &reach, &*progress),
             Some(form) => {
-                let explanation = run::explain(request, &reach, &*progress)?;
+                let explanation = run::explain(&request, &reach, &*progress)?;
                 match form {
                     Explain::Text => render::text(&explanation.text()),
                     Explain::Json => render::json(&explanation.json()),

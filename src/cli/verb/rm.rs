@@ -1,0 +1,37 @@
+//! `coracle rm`: remove containers.
+
+use std::process::ExitCode;
+
+use crate::base::fault::BoxFault;
+use crate::cli::meant::Meant;
+use crate::cli::render;
+use crate::cli::verb::{Verb, each};
+use crate::ops::containers;
+
+#[derive(clap::Args)]
+pub(crate) struct Rm {
+    /// Also one in which something runs
+    #[arg(short, long)]
+    force: bool,
+    /// Names or ids
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+impl Verb for Rm {
+    const NAME: &'static str = "rm";
+    const ABOUT: &'static str = "Remove containers with all that was written in them";
+    const ARGUMENTS: &'static str = "CONTAINER...";
+    const MORE: &'static str = "\
+Examples:
+  coracle rm tools
+  coracle rm $(coracle ps -q)";
+
+    fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
+        let home = meant.home()?;
+        each(&self.containers, meant, |container| {
+            containers::remove(&home, container, self.force)?;
+            render::text(&format!("{container}\n"))
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! `coracle create`, and what it shares with `run`: finding what to run, and planning it.
+
+use crate::base::fault::{BoxFault, Fault, Kind, While};
+use crate::base::fsx::{self, PathError};
+use crate::base::path::HostPath;
+use crate::base::progress::Progress;
+use crate::oci::config::{ImageConfig, RunConfig};
+use crate::oci::source::Source as ImageSource;
+use crate::ops::facts::Gathered;
+use crate::ops::options::Options;
+use crate::ops::pull;
+use crate::ops::reach::Reach;
+use crate::plan::wish::{Facts, Wish};
+use crate::plan::{Root, RunPlan, Source, View, build};
+use crate::store::{Container, ImageRecord, Store, StoreError};
+
+/// Bytes of an image config; image-spec gives no limit, registries take 4 MiB.
+const CONFIG_LIMIT: u64 = 4 << 20;
+
+/// What to create.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The image, as typed.
+    pub image: String,
+    /// What was typed for it.
+    pub options: Options,
+    /// What the container is to be called; otherwise a name is made up.
+    pub name: Option<String>,
+}
+
+/// What a container cannot be made of or run with.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// A mount whose source is not there.
+    #[error("cannot show `{}` in the container", source.path.display())]
+    NoSource {
+        /// What was tried on it.
+        source: PathError,
+    },
+    /// A container without what it was made of.
+    #[error("the image of container `{0}` is no longer in the store")]
+    NoTree(String),
+    /// A container's record that another program wrote.
+    #[error("the options of container `{id}` make no sense")]
+    Options {
+        /// The container.
+        id: String,
+        /// Where they stop doing so.
+        source: serde_json::Error,
+    },
+}
+
+impl Fault for CreateError {
+    fn kind(&self) -> Kind {
+        match self {
+            CreateError::NoSource { .. } => Kind::Usage,
+            CreateError::NoTree(_) => Kind::NotFound,
+            CreateError::Options { .. } => Kind::Integrity,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            // Docker would create a directory, which hides the typing error until later.
+            CreateError::NoSource { .. } => "create it, or correct the path".to_owned(),
+            CreateError::NoTree(_) => "pull the image again".to_owned(),
+            CreateError::Options { id, .. } => format!("remove it with `coracle rm {id}`"),
+        }]
+    }
+}
+
+/// What is to be run: an image, perhaps with a container's own changes over it.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) container: Option<Container>,
+    pub(super) image: Option<ImageRecord>,
+    pub(super) config: RunConfig,
+    pub(super) lower: HostPath,
+    pub(super) wish: Wish,
+}
+
+/// Makes a container.
+pub fn create(
+    request: Request,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<Container, BoxFault> {
+    let store = Store::open(reach.home.clone())?;
+    check_name_is_free(&store, request.name.as_deref())?;
+    let mut subject = of_image(&store, &request.image, reach, progress)?;
+    let wish = request.options.into_wish()?;
+    // What cannot be planned is told now; only the terminal may come later.
+    subject.wish = Wish {
+        terminal: false,
+        ..wish.clone()
+    };
+    subject.plan(View::ReadOnly)?;
+    subject.wish = wish;
+    subject.create(&store, request.name.as_deref())
+}
+
+/// The container called `target`, else the image of that name, brought here if need be.
+pub(super) fn find(
+    store: &Store,
+    target: &str,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<Subject, BoxFault> {
+    match container(store, target)? {
+        Some(container) => of_container(store, container),
+        None => of_image(store, target, reach, progress),
+    }
+}
+
+/// Digits of an id that make a container of a word; shorter ones are names of images
+/// such as `ada`.
+const ID_DIGITS: usize = 12;
+
+/// The container that a word means: by its name, or by at least [`ID_DIGITS`] of its id.
+fn container(store: &Store, word: &str) -> Result<Option<Container>, StoreError> {
+    let is_id = word.len() >= ID_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // No container can be called what has one of these; most images have.
+    let is_name = !word.contains(['/', ':', '@']);
+    if !is_name || !is_id && store.named(word)?.is_none() {
+        return Ok(None);
+    }
+    match store.container(word) {
+        Ok(container) => Ok(Some(container)),
+        Err(StoreError::NoContainer(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn of_container(store: &Store, container: Container) -> Result<Subject, BoxFault> {
+    let record = &container.record;
+    let gone = || CreateError::NoTree(record.id.clone());
+    let options = |source| CreateError::Options {
+        id: record.id.clone(),
+        source,
+    };
+    let wish = serde_json::from_value(record.options.clone()).map_err(options)?;
+    let tree = store.tree(&record.chain)?.ok_or_else(gone)?;
+    let config = store.read_blob(&record.config, CONFIG_LIMIT)?;
+    Ok(Subject {
+        config: ImageConfig::parse(&config)?.config,
+        lower: tree.rootfs,
+        container: Some(container),
+        image: None,
+        wish,
+    })
+}
+
+fn of_image(
+    store: &Store,
+    name: &str,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<Subject, BoxFault> {
+    let source: ImageSource = name.parse()?;
+    let (image, tree) = pull::ensure_image(store, &source, reach, progress)?;
+    let config = store.read_blob(&image.config, CONFIG_LIMIT)?;
+    Ok(Subject {
+        config: ImageConfig::parse(&config)?.config,
+        lower: tree.rootfs,
+        container: None,
+        image: Some(image),
+        wish: Wish::default(),
+    })
+}
+
+/// Says early that a name is taken: the image may take minutes to come.
+pub(super) fn check_name_is_free(store: &Store, name: Option<&str>) -> Result<(), StoreError> {
+    let Some(name) = name else { return Ok(()) };
+    match store.named(name)? {
+        Some(id) => Err(StoreError::NameTaken {
+            name: name.to_owned(),
+            id,
+        }),
+        None => Ok(()),
+    }
+}
+
+impl Subject {
+    /// The plan for its wish; sources of mounts are looked at.
+    pub(super) fn plan(&self, view: View) -> Result<RunPlan, BoxFault> {
+        let gathered = Gathered::of(&self.lower, &view)?;
+        let facts: Facts<'_> = gathered.facts(&self.config);
+        let root = Root {
+            lower: self.lower.clone(),
+            view,
+        };
+        let plan = build::build(&self.wish, &facts, root)?;
+        for mount in plan.mounts.iter().filter(|mount| !mount.optional) {
+            if let Source::Bind(path) = &mount.source {
+                fsx::metadata(path).map_err(|source| CreateError::NoSource { source })?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Makes a container of this image that remembers this wish.
+    pub(super) fn create(&self, store: &Store, name: Option<&str>) -> Result<Container, BoxFault> {
+        let image = self.image.as_ref();
+        let image = image.expect("only what was found as an image is made a container of");
+        let options = serde_json::to_value(&self.wish);
+        let options = options.expect("a wish has neither maps with odd keys nor failing parts");
+        let container = store.create_container(image, name, options)?;
+        if name.is_none() {
+            let made_up = made_up_name(&image.name, &container.record.id);
+            store
+                .add_name(&made_up, &container.record.id)
+                .map_err(|error| While::new("cannot name the new container", error))?;
+        }
+        Ok(container)
+    }
+}
+
+/// A name for a container that was given none: that of its image and the start of its id.
+fn made_up_name(image: &str, id: &str) -> String {
+    let image = image.split_once('@').map_or(image, |(name, _)| name);
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let last = last.strip_prefix("embedded:").unwrap_or(last);
+    let word = last.split(':').next().unwrap_or(last);
+    let kept = word.chars().filter(|c| c.is_ascii_alphanumeric() || "_.-".contains(*c));
+    let word: String = kept.take(40).collect();
+    format!("{}-{}", word.trim_start_matches(['.', '-']), &id[..6])
+        .trim_start_matches('-')
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn made_up_names_are_those_of_the_image() {
+        let id = "0123456789abcdef";
+        for (image, name) in [
+            ("docker.io/library/debian:13-slim", "debian-012345"),
+            ("embedded:hello", "hello-012345"),
+            ("h.example:5000/a/b@sha256:00", "b-012345"),
+            ("oci:/srv/x y", "xy-012345"),
+            ("oci-archive:/srv/.x.tar", "x.tar-012345"),
+        ] {
+            assert_eq!(super::made_up_name(image, id), name);
+        }
+    }
+}

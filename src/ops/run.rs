@@ -1,0 +1,264 @@
+//! `coracle run`: plan, choose an engine, become the guest.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::base::env;
+use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::progress::Progress;
+use crate::engine::ns::Ns;
+use crate::engine::proot::Proot;
+use crate::engine::select::{self, Mode, Rejection, SelectError};
+use crate::engine::{Engine, Stop};
+use crate::host::HostFacts;
+use crate::ops::create::{self, Subject};
+use crate::ops::options::Options;
+use crate::ops::reach::Reach;
+use crate::plan::wish::Wish;
+use crate::plan::{RunPlan, View, explain as plan_text};
+use crate::store::Store;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// A container, by name or id, or an image.
+    pub target: String,
+    /// What was typed for it.
+    pub options: Options,
+    /// How long what the guest writes is kept.
+    pub lifetime: Lifetime,
+    /// What a new container is to be called.
+    pub name: Option<String>,
+    /// The engine asked for, by any of its names.
+    pub engine: Option<String>,
+}
+
+/// How long what the guest writes is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until the guest ends (`--rm`).
+    Run,
+    /// In a container, until that is removed.
+    Kept,
+}
+
+/// A flag that does not suit a container which exists already.
+#[derive(Debug, thiserror::Error)]
+#[error("`{flag}` is for new containers, but `{target}` exists")]
+struct NotForContainer {
+    flag: &'static str,
+    target: String,
+    hint: &'static str,
+}
+
+impl Fault for NotForContainer {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![self.hint.to_owned()]
+    }
+}
+
+/// What `--explain` says.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    plan: RunPlan,
+    chosen: Option<Mode>,
+    rejections: Vec<Rejection>,
+}
+
+/// Runs the guest; the exit status is its own. Where the engine can, the guest takes this
+/// process over and the call does not return: nothing may be left to do by then.
+pub fn run(
+    request: &Request,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<ExitCode, BoxFault> {
+    let mut ready = Ready::of(request, reach, progress)?;
+    let mut made = None;
+    let mut rejections = Vec::new();
+    for mode in ready.modes {
+        if let Err(rejection) = select::consider(*mode, &ready.facts, &ready.plan) {
+            rejections.push(rejection);
+            continue;
+        }
+        if ready.makes_container && made.is_none() {
+            let container = ready.subject.create(&ready.store, request.name.as_deref())?;
+            if let View::Kept { dir } = &mut ready.plan.root.view {
+                *dir = container.dir.clone();
+            }
+            made = Some(container);
+        }
+        progress.note(&format!("engine {}", mode.name()));
+        match engine(*mode, reach).run(&ready.plan_for(*mode), progress) {
+            Ok(outcome) => return Ok(outcome.code()),
+            Err(Stop::Failed(fault)) => return Err(fault),
+            Err(Stop::NotHere(why)) => {
+                rejections.push(select::turned_out(*mode, why, &ready.facts));
+            }
+        }
+    }
+    if let Some(container) = made {
+        ready.store.remove_container(&container.record.id)?;
+    }
+    Err(SelectError::NoEngine(rejections).into())
+}
+
+/// What [`run`] would do. The image is brought here if need be; nothing else changes.
+pub fn explain(
+    request: &Request,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<Explanation, BoxFault> {
+    let ready = Ready::of(request, reach, progress)?;
+    let mut explanation = Explanation {
+        plan: ready.plan.clone(),
+        chosen: None,
+        rejections: Vec::new(),
+    };
+    for mode in ready.modes {
+        match select::consider(*mode, &ready.facts, &ready.plan) {
+            Ok(()) => {
+                explanation.plan = ready.plan_for(*mode);
+                explanation.chosen = Some(*mode);
+                break;
+            }
+            Err(rejection) => explanation.rejections.push(rejection),
+        }
+    }
+    Ok(explanation)
+}
+
+/// Everything that is settled before an engine is chosen.
+struct Ready {
+    store: Store,
+    subject: Subject,
+    plan: RunPlan,
+    facts: HostFacts,
+    modes: &'static [Mode],
+    makes_container: bool,
+}
+
+impl Ready {
+    fn of(request: &Request, reach: &Reach, progress: &dyn Progress) -> Result<Ready, BoxFault> {
+        let modes = select::candidates(select::wish(request.engine.as_deref().unwrap_or("auto"))?);
+        let store = Store::open(reach.home.clone())?;
+        create::check_name_is_free(&store, request.name.as_deref())?;
+        let mut subject = create::find(&store, &request.target, reach, progress)?;
+        let typed = request.options.clone().into_wish()?;
+        let is_new = subject.container.is_none();
+        if is_new {
+            subject.wish = typed;
+        } else {
+            check_flags(request, &typed, &subject.wish)?;
+            subject.wish = subject.wish.overlaid(typed);
+        }
+        let plan = subject.plan(first_view(&subject, request.lifetime, &store)?)?;
+        Ok(Ready {
+            store,
+            subject,
+            plan,
+            facts: HostFacts::new(reach.home.clone(), env::temporary_dir()),
+            modes,
+            makes_container: is_new && request.lifetime == Lifetime::Kept,
+        })
+    }
+
+    /// The plan as `mode` gets it: the guest's environment names engine and version.
+    fn plan_for(&self, mode: Mode) -> RunPlan {
+        let names = [
+            (env::CORACLE_ENGINE, mode.name()),
+            (env::CORACLE_VERSION, env!("CARGO_PKG_VERSION")),
+        ];
+        let mut plan = self.plan.clone();
+        let is_ours = |known: &OsString| names.iter().any(|(name, _)| known == name);
+        plan.environment.retain(|(known, _)| !is_ours(known));
+        let names = names.map(|(name, value)| (name.into(), value.into()));
+        plan.environment.extend(names);
+        plan
+    }
+}
+
+/// Refuses what only a new container can be given.
+fn check_flags(request: &Request, typed: &Wish, stored: &Wish) -> Result<(), NotForContainer> {
+    let misplaced = [
+        (
+            request.lifetime == Lifetime::Run,
+            "--rm",
+            "remove it after the run with `coracle rm`",
+        ),
+        (
+            request.name.is_some(),
+            "--name",
+            "give it a further name with `coracle name`",
+        ),
+        (
+            typed.read_only && !stored.read_only,
+            "--read-only",
+            "make a new one with `coracle create --read-only`",
+        ),
+    ];
+    match misplaced.into_iter().find(|(given, ..)| *given) {
+        None => Ok(()),
+        Some((_, flag, hint)) => Err(NotForContainer {
+            flag,
+            target: request.target.clone(),
+            hint,
+        }),
+    }
+}
+
+/// The writable view. That of a container still to be made has a directory in name only.
+fn first_view(subject: &Subject, lifetime: Lifetime, store: &Store) -> Result<View, BoxFault> {
+    Ok(match (&subject.container, lifetime) {
+        _ if subject.wish.read_only => View::ReadOnly,
+        (Some(container), _) => View::Kept {
+            dir: container.dir.clone(),
+        },
+        (None, Lifetime::Kept) => View::Kept {
+            dir: store.home().join("containers").join("NEW"),
+        },
+        (None, Lifetime::Run) => View::Discarded {
+            scratch: store.scratch()?,
+        },
+    })
+}
+
+fn engine(mode: Mode, reach: &Reach) -> Box<dyn Engine> {
+    match mode {
+        Mode::Ns => Box::new(Ns),
+        Mode::ProotP1 | Mode::ProotP2 => todo_proot(mode, reach),
+    }
+}
+
+impl Explanation {
+    /// For people: the engine and why no other, then the plan, a subject a line.
+    pub fn text(&self) -> String {
+        let mut text = format!("{:12} {}\n", "engine", self.chosen.map_or("none", Mode::name));
+        for rejection in &self.rejections {
+            let (name, reason) = (rejection.mode.name(), &rejection.reason);
+            text += &format!("{:12} {name}: {reason}\n", "not");
+        }
+        text + &plan_text::text(&self.plan)
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let rejections = self.rejections.iter().map(|rejection| {
+            json!({
+                "engine": rejection.mode.name(),
+                "reason": rejection.reason,
+                "remedy": rejection.remedy,
+            })
+        });
+        json!({
+            "engine": self.chosen.map(Mode::name),
+            "rejected": rejections.collect::<Vec<_>>(),
+            "plan": plan_text::json(&self.plan),
+        })
+    }
+}
