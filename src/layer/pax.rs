@@ -110,8 +110,11 @@ fn no_nul(field: &'static str, value: &[u8]) -> Result<Vec<u8>, Lie> {
     Ok(value.to_vec())
 }
 
+/// Key, value, and what follows the record.
+type Record<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
 /// Splits `length key=value\n` off; the length counts the whole record.
-fn record(block: &[u8]) -> Result<(&[u8], &[u8], &[u8]), Lie> {
+fn record(block: &[u8]) -> Result<Record<'_>, Lie> {
     let split = || {
         let blank = block.iter().take(20).position(|byte| *byte == b' ')?;
         let length: usize = plain_digits(&block[..blank])?.try_into().ok()?;

@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
-use crate::layer::error::LayerError;
+use crate::layer::codec::Bytes;
 
 /// Bytes per piece: large enough that the hand-over costs nothing.
 const PIECE: usize = 256 << 10;
@@ -12,8 +12,7 @@ const PIECE: usize = 256 << 10;
 const PIECES: usize = 8;
 
 /// What a thread has read ahead. Dropping it ends the thread at its next piece.
-#[derive(Debug)]
-pub struct Pipe {
+struct Pipe {
     /// Filled pieces; an empty one is the end. Without one the thread has died.
     filled: Receiver<io::Result<Vec<u8>>>,
     /// Pieces on their way back, to be filled again.
@@ -23,17 +22,20 @@ pub struct Pipe {
     ended: bool,
 }
 
-/// Reads `reader` ahead in a thread.
-///
-/// Fails where no thread can be started. pthread_create(3).
-pub fn threaded<R: Read + Send + 'static>(reader: R) -> Result<Pipe, LayerError> {
+/// Reads `reader` ahead in a thread; where none can be started, `reader` comes back as it is.
+pub fn threaded(reader: Bytes) -> Bytes {
     let (to_us, filled) = sync_channel(PIECES);
     let (used, back) = sync_channel(PIECES + 1);
-    std::thread::Builder::new()
+    // The reader follows the thread, so that it is not lost with a thread that did not start.
+    let (hand_over, taken) = sync_channel::<Bytes>(1);
+    let started = std::thread::Builder::new()
         .name("read-ahead".into())
-        .spawn(move || pump(reader, &to_us, &back))
-        .map_err(LayerError::Stream)?;
-    Ok(Pipe {
+        .spawn(move || taken.recv().map(|reader| pump(reader, &to_us, &back)));
+    if started.is_err() {
+        return reader;
+    }
+    let _a_dead_thread_shows_when_we_read = hand_over.send(reader);
+    Box::new(Pipe {
         filled,
         used,
         piece: Vec::new(),

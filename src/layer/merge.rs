@@ -1,0 +1,196 @@
+//! Decides, in memory, what tree the layers of an image make together.
+//!
+//! Layers are applied bottom-up. In each, whiteouts first and additions second:
+//! a whiteout speaks of the layers below, wherever it stands in its own layer.
+//! OCI image-spec, layer.md, "Applying Changesets".
+
+use std::collections::HashSet;
+
+use crate::layer::entry::{Entry, EntryKind, MAX_PATH};
+use crate::layer::error::{LayerError, Lie, printable};
+use crate::layer::index::LayerIndex;
+use crate::layer::trie::{Content, ROOT, Trie, split};
+use crate::layer::whiteout::{Meaning, meaning};
+
+/// One name of a merged tree.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name<'a> {
+    /// The directory that holds it, as an index of [`MergedTree::names`]; the root holds itself.
+    pub(super) parent: usize,
+    /// The last component; empty for the root.
+    pub(super) name: &'a [u8],
+    /// What it stands for, as an index of [`MergedTree::contents`].
+    pub(super) content: usize,
+}
+
+/// What an image's layers make together. It refers to their indexes.
+#[derive(Debug)]
+pub struct MergedTree<'a> {
+    /// All names, directories before what they hold, the root first.
+    pub(super) names: Vec<Name<'a>>,
+    /// All contents; two names of one content are hard links.
+    pub(super) contents: Vec<Content<'a>>,
+}
+
+/// Merges `layers`, the lowest first.
+///
+/// Fails where a layer is ambiguous or impossible, such as a hard link to nothing
+/// or symbolic links in a circle; paths never leave the tree.
+pub fn merge(layers: &[LayerIndex]) -> Result<MergedTree<'_>, LayerError> {
+    let mut trie = Trie::new();
+    for (layer, index) in layers.iter().enumerate() {
+        apply(&mut trie, layer, &index.entries)?;
+    }
+    Ok(flatten(trie))
+}
+
+fn apply<'a>(trie: &mut Trie<'a>, layer: usize, entries: &'a [Entry]) -> Result<(), LayerError> {
+    let in_entry = |entry: &Entry, lie| LayerError::Input {
+        place: format!("layer {}, `{}`", layer + 1, printable(&entry.path)),
+        lie,
+    };
+    let (mut whiteouts, mut additions) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match meaning(&entry.path).map_err(|lie| in_entry(entry, lie))? {
+            Meaning::Entry => additions.push(entry),
+            Meaning::Aufs => {}
+            whiteout => whiteouts.push((entry, whiteout)),
+        }
+    }
+    if !whiteouts.is_empty() {
+        let own: HashSet<&[u8]> = additions.iter().map(|entry| &entry.path[..]).collect();
+        for (entry, whiteout) in &whiteouts {
+            hide(trie, whiteout, &own).map_err(|lie| in_entry(entry, lie))?;
+        }
+    }
+    for entry in additions {
+        add(trie, layer, entry).map_err(|lie| in_entry(entry, lie))?;
+    }
+    Ok(())
+}
+
+/// Removes from the layers below what one whiteout hides. `own` are the paths that its layer adds.
+fn hide<'a>(
+    trie: &mut Trie<'a>,
+    whiteout: &Meaning<'a>,
+    own: &HashSet<&'a [u8]>,
+) -> Result<(), Lie> {
+    match whiteout {
+        Meaning::Hide { directory, name } => {
+            if !replaces_directory(trie, directory, own)?
+                && let Some(node) = trie.find_directory(directory)?
+            {
+                trie.remove(node, name);
+            }
+        }
+        Meaning::Opaque(directory) => {
+            // The directory itself, not what a link of that name in a lower layer leads to.
+            if !replaces_directory(trie, split(directory).0, own)?
+                && let Some(node) = trie.lookup(directory)?
+            {
+                trie.clear(node);
+            }
+        }
+        Meaning::Entry | Meaning::Aufs => {}
+    }
+    Ok(())
+}
+
+/// Whether the layer puts a directory of its own where the layers below have a
+/// link or a file on the way to `directory`: its whiteouts there then hide nothing.
+fn replaces_directory<'a>(
+    trie: &mut Trie<'a>,
+    directory: &'a [u8],
+    own: &HashSet<&'a [u8]>,
+) -> Result<bool, Lie> {
+    let slashes = (0..directory.len()).filter(|at| directory[*at] == b'/');
+    for end in slashes.chain([directory.len()]) {
+        let prefix = &directory[..end];
+        if !prefix.is_empty()
+            && own.contains(prefix)
+            && let Some(node) = trie.lookup(prefix)?
+            && !trie.is_directory(node)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn add<'a>(trie: &mut Trie<'a>, layer: usize, entry: &'a Entry) -> Result<(), Lie> {
+    let (directory, name) = split(&entry.path);
+    if name.is_empty() {
+        let content = trie.add_content(layer, Some(entry));
+        trie.set_content(ROOT, content);
+        return Ok(());
+    }
+    let parent = trie.make_directory(directory, layer)?;
+    let there = trie.child(parent, name);
+    let content = match entry.kind {
+        EntryKind::HardLink => trie.linked_content(entry, there)?,
+        _ => trie.add_content(layer, Some(entry)),
+    };
+    let is_directory = entry.kind == EntryKind::Directory;
+    match there {
+        Some(node) if is_directory && trie.is_directory(node) => trie.set_content(node, content),
+        _ => drop(trie.put(parent, name, content, is_directory)?),
+    }
+    Ok(())
+}
+
+/// Lists what can be reached from the root, directories before what they hold.
+fn flatten(trie: Trie<'_>) -> MergedTree<'_> {
+    let mut names: Vec<Name<'_>> = Vec::new();
+    let mut todo = vec![(ROOT, ROOT, &b""[..])];
+    while let Some((node, parent, name)) = todo.pop() {
+        let content = trie.content(node);
+        let this = names.len();
+        names.push(Name {
+            parent,
+            name,
+            content,
+        });
+        let children = trie.children(node).rev();
+        todo.extend(children.map(|(name, child)| (child, this, name)));
+    }
+    let contents = trie.into_contents();
+    MergedTree { names, contents }
+}
+
+impl<'a> MergedTree<'a> {
+    /// The number of names, the root included.
+    pub fn entries(&self) -> u64 {
+        self.names.len() as u64
+    }
+
+    /// Bytes of all files that survive, each content counted once.
+    pub fn content_bytes(&self) -> u64 {
+        let mut seen = HashSet::new();
+        let sizes = self.names.iter().filter(|name| seen.insert(name.content));
+        sizes.filter_map(|name| Some(self.entry(name)?.size)).sum()
+    }
+
+    /// The entry that describes a name; none for an implied directory.
+    pub(super) fn entry(&self, name: &Name<'_>) -> Option<&'a Entry> {
+        self.contents[name.content].entry
+    }
+
+    /// What a name is.
+    pub(super) fn kind(&self, name: &Name<'_>) -> EntryKind {
+        self.entry(name)
+            .map_or(EntryKind::Directory, |entry| entry.kind)
+    }
+
+    /// The path of a name, relative to the root; empty for the root itself.
+    pub(super) fn path(&self, mut name: usize) -> Vec<u8> {
+        let mut parts = Vec::new();
+        while name != ROOT {
+            parts.push(self.names[name].name);
+            name = self.names[name].parent;
+        }
+        parts.reverse();
+        let path = parts.join(&b'/');
+        debug_assert!(path.len() < MAX_PATH, "the trie bounds every path");
+        path
+    }
+}
