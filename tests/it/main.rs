@@ -8,6 +8,7 @@ mod support;
 mod engine;
 mod hosts;
 mod install;
+mod layer;
 mod plan;
 mod pull;
 mod regression;

@@ -1,0 +1,119 @@
+//! Layers as a library: what hostile, odd and real ones become on disk.
+
+mod bytes;
+mod craft;
+mod hostile;
+mod metadata;
+mod model;
+mod real;
+
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use coracle::base::progress::Silent;
+use coracle::layer::{LayerError, LayerIndex, Sidecar, Unpacked, codec, merge, scan, unpack};
+
+/// A directory that goes with everything in it. Beside the tree lies a canary that
+/// no layer may reach.
+struct Lab(PathBuf);
+
+impl Lab {
+    fn new() -> Lab {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("coracle-layer.{}.{count}", std::process::id());
+        let lab = Lab(std::env::temp_dir().join(name));
+        std::fs::create_dir_all(lab.canary()).expect("the temporary directory takes directories");
+        std::fs::write(lab.canary().join("file"), "alive").expect("the canary can be written");
+        lab
+    }
+
+    fn canary(&self) -> PathBuf {
+        self.0.join("canary")
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.0.join("tree")
+    }
+
+    /// Scans, merges and writes `layers`, each compressed in any way or not at all.
+    fn extract(&self, layers: &[Vec<u8>]) -> Result<Unpacked, LayerError> {
+        let open = |at: usize| codec::decompress(std::io::Cursor::new(layers[at].clone()));
+        let scan_one = |at| scan(open(at)?);
+        let indexes = (0..layers.len())
+            .map(scan_one)
+            .collect::<Result<Vec<LayerIndex>, _>>()?;
+        let merged = merge(&indexes)?;
+        unpack(&merged, &open, &self.tree(), &Silent)
+    }
+
+    /// As [`Lab::extract`] of layers that are fine; returns the sidecar.
+    fn extract_well(&self, layers: &[Vec<u8>]) -> Sidecar {
+        let unpacked = self.extract(layers);
+        let unpacked = unpacked.unwrap_or_else(|error| panic!("{}", whole_message(&error)));
+        Sidecar::decode(&unpacked.sidecar).expect("what we encoded can be decoded")
+    }
+
+    /// The tree, one line for each path: `dir/`, `file=content`, `link->target`, `pipe|`.
+    fn listing(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut todo = vec![self.tree()];
+        while let Some(dir) = todo.pop() {
+            for entry in std::fs::read_dir(&dir).expect("our directories are open to us") {
+                let path = entry.expect("a directory can be read to its end").path();
+                lines.push(self.describe(&path));
+                if path.is_dir() && !path.is_symlink() {
+                    todo.push(path);
+                }
+            }
+        }
+        lines.sort();
+        lines
+    }
+
+    fn describe(&self, path: &Path) -> String {
+        let below = path.strip_prefix(self.tree()).expect("it lies below");
+        let name = below.as_os_str().as_bytes().escape_ascii();
+        let kind = path.symlink_metadata().expect("it was listed").file_type();
+        if kind.is_dir() {
+            format!("{name}/")
+        } else if kind.is_symlink() {
+            let target = std::fs::read_link(path).expect("a link can be read");
+            format!("{name}->{}", target.display())
+        } else if kind.is_fifo() {
+            format!("{name}|")
+        } else {
+            let mut content = Vec::new();
+            let file = std::fs::File::open(path).expect("our files are readable");
+            file.take(64)
+                .read_to_end(&mut content)
+                .expect("a file can be read");
+            format!("{name}={}", content.escape_ascii())
+        }
+    }
+
+    fn assert_canary_lives(&self) {
+        let content = std::fs::read_to_string(self.canary().join("file"));
+        assert_eq!(content.expect("the canary is there"), "alive");
+        let around: Vec<_> = std::fs::read_dir(self.canary())
+            .expect("the canary is there")
+            .collect();
+        assert_eq!(around.len(), 1, "something was put beside the canary");
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _nothing_to_add = coracle::base::fsx::remove_tree(&self.0);
+    }
+}
+
+/// A message with all its causes.
+fn whole_message(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes = causes.map(|cause| format!(": {cause}"));
+    std::iter::once(error.to_string()).chain(causes).collect()
+}

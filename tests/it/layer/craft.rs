@@ -1,0 +1,154 @@
+//! Writes tar archives that no decent tool would write.
+
+/// An archive being written.
+#[derive(Clone, Default)]
+pub(super) struct Craft(Vec<u8>);
+
+/// The fields of one header that a test may want otherwise.
+pub(super) struct Fields<'a> {
+    pub(super) flag: u8,
+    pub(super) name: &'a [u8],
+    pub(super) link: &'a [u8],
+    pub(super) mode: u32,
+    pub(super) owner: (u64, u64),
+    pub(super) mtime: u64,
+    pub(super) size: u64,
+    pub(super) device: (u32, u32),
+}
+
+impl Default for Fields<'_> {
+    fn default() -> Self {
+        Fields {
+            flag: b'0',
+            name: b"",
+            link: b"",
+            mode: 0o644,
+            owner: (0, 0),
+            mtime: 1_600_000_000,
+            size: 0,
+            device: (0, 0),
+        }
+    }
+}
+
+impl Craft {
+    pub(super) fn new() -> Craft {
+        Craft::default()
+    }
+
+    /// A header block with a right checksum, and nothing after it.
+    pub(super) fn header(mut self, fields: &Fields<'_>) -> Craft {
+        let mut header = tar::Header::new_ustar();
+        let old = header.as_old_mut();
+        old.name[..fields.name.len()].copy_from_slice(fields.name);
+        old.linkname[..fields.link.len()].copy_from_slice(fields.link);
+        old.linkflag[0] = fields.flag;
+        header.set_mode(fields.mode);
+        header.set_uid(fields.owner.0);
+        header.set_gid(fields.owner.1);
+        header.set_mtime(fields.mtime);
+        header.set_size(fields.size);
+        let device = header.as_ustar_mut().expect("it was made as ustar");
+        device.set_device_major(fields.device.0);
+        device.set_device_minor(fields.device.1);
+        header.set_cksum();
+        self.0.extend_from_slice(header.as_bytes());
+        self
+    }
+
+    /// Any bytes, padded to a whole block.
+    pub(super) fn content(mut self, content: &[u8]) -> Craft {
+        self.0.extend_from_slice(content);
+        self.0.resize(self.0.len().next_multiple_of(512), 0);
+        self
+    }
+
+    pub(super) fn entry(self, fields: &Fields<'_>, content: &[u8]) -> Craft {
+        let size = content.len() as u64;
+        let Fields {
+            flag,
+            name,
+            link,
+            mode,
+            owner,
+            mtime,
+            device,
+            ..
+        } = *fields;
+        let fields = Fields {
+            flag,
+            name,
+            link,
+            mode,
+            owner,
+            mtime,
+            size,
+            device,
+        };
+        self.header(&fields).content(content)
+    }
+
+    pub(super) fn file(self, name: &str, content: &str) -> Craft {
+        self.of(b'0', name, "", 0o644, content.as_bytes())
+    }
+
+    pub(super) fn dir(self, name: &str) -> Craft {
+        self.of(b'5', name, "", 0o755, b"")
+    }
+
+    pub(super) fn symlink(self, name: &str, target: &str) -> Craft {
+        self.of(b'2', name, target, 0o777, b"")
+    }
+
+    pub(super) fn hardlink(self, name: &str, target: &str) -> Craft {
+        self.of(b'1', name, target, 0o644, b"")
+    }
+
+    pub(super) fn mode(self, flag: u8, name: &str, mode: u32) -> Craft {
+        self.of(flag, name, "", mode, b"")
+    }
+
+    pub(super) fn of(self, flag: u8, name: &str, link: &str, mode: u32, content: &[u8]) -> Craft {
+        let (name, link) = (name.as_bytes(), link.as_bytes());
+        let fields = Fields {
+            flag,
+            name,
+            link,
+            mode,
+            ..Fields::default()
+        };
+        self.entry(&fields, content)
+    }
+
+    /// A PAX header with these records.
+    pub(super) fn pax(self, records: &[(&str, &[u8])]) -> Craft {
+        let mut block = Vec::new();
+        for (key, value) in records {
+            let body = key.len() + value.len() + 3;
+            let mut length = body + 1;
+            while length != body + length.to_string().len() {
+                length += 1;
+            }
+            block.extend_from_slice(format!("{length} {key}=").as_bytes());
+            block.extend_from_slice(value);
+            block.push(b'\n');
+        }
+        self.of(b'x', "PaxHeaders/x", "", 0o644, &block)
+    }
+
+    /// GNU's long name (`L`) or long link (`K`).
+    pub(super) fn long(self, flag: u8, text: &str) -> Craft {
+        let text = [text.as_bytes(), b"\0"].concat();
+        self.of(flag, "././@LongLink", "", 0o644, &text)
+    }
+
+    /// The archive without the blocks that end it.
+    pub(super) fn unended(self) -> Vec<u8> {
+        self.0
+    }
+
+    pub(super) fn build(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(&[0; 1024]);
+        self.0
+    }
+}

@@ -1,0 +1,246 @@
+//! Owners, modes, times, attributes and names: what the disk says, and what the sidecar adds.
+
+use std::ffi::OsStr;
+use std::io::Cursor;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+
+use coracle::base::fsx;
+use coracle::base::progress::Silent;
+use coracle::layer::{EntryKind, LayerError, Sidecar, Truth, Xattr, codec, merge, scan, unpack};
+use coracle::sys::xattr;
+
+use super::Lab;
+use super::craft::{Craft, Fields};
+
+fn mode(lab: &Lab, path: &str) -> u32 {
+    let data = lab.tree().join(path).symlink_metadata();
+    data.expect("it was extracted").mode() & 0o7777
+}
+
+fn truth<'a>(sidecar: &'a Sidecar, path: &str) -> Option<&'a Truth> {
+    sidecar
+        .truths
+        .iter()
+        .find(|truth| truth.path == path.as_bytes())
+}
+
+/// M01, M02: what is closed to its owner can be filled by later layers, read and removed.
+#[test]
+fn closed_directories_stay_usable() {
+    let lower = [0o555, 0o111, 0o000]
+        .iter()
+        .fold(Craft::new(), |craft, mode| {
+            let dir = format!("d{mode:o}");
+            craft.mode(b'5', &dir, *mode).file(&format!("{dir}/a"), "1")
+        });
+    let lower = lower.mode(b'0', "shut", 0).hardlink("other", "shut");
+    let upper = Craft::new()
+        .file("d555/b", "2")
+        .file("d0/b", "2")
+        .file("shut", "open");
+    let lab = Lab::new();
+    let sidecar = lab.extract_well(&[lower.build(), upper.build()]);
+    for (path, on_disk, true_mode) in [
+        ("d555", 0o755, Some(0o555)),
+        ("d111", 0o711, Some(0o111)),
+        ("d0", 0o700, Some(0)),
+        ("other", 0o400, Some(0)),
+        ("shut", 0o644, None),
+    ] {
+        assert_eq!(mode(&lab, path), on_disk, "{path}");
+        assert_eq!(
+            truth(&sidecar, path).map(|truth| truth.mode),
+            true_mode,
+            "{path}"
+        );
+    }
+    fsx::remove_tree(lab.tree()).expect("a tree of ours can be removed");
+}
+
+/// M03, M05, M09: what a plain user cannot make is written down.
+#[test]
+fn what_the_disk_cannot_say_is_in_the_sidecar() {
+    let device = Fields {
+        flag: b'3',
+        name: b"dev/null",
+        mode: 0o666,
+        device: (1, 3),
+        ..Fields::default()
+    };
+    let owned = Fields {
+        name: b"owned",
+        owner: (33, 34),
+        ..Fields::default()
+    };
+    let layer = Craft::new()
+        .mode(b'0', "su", 0o4755)
+        .mode(b'5', "tmp", 0o1777)
+        .mode(b'5', "mail", 0o2775)
+        .mode(b'6', "pipe", 0o600)
+        .file("plain", "x")
+        .entry(&device, b"")
+        .entry(&owned, b"x");
+    let lab = Lab::new();
+    let sidecar = lab.extract_well(&[layer.build()]);
+    assert_eq!(
+        (mode(&lab, "su"), mode(&lab, "tmp"), mode(&lab, "mail")),
+        (0o755, 0o1777, 0o2775)
+    );
+    let listing = lab.listing();
+    assert_eq!(
+        listing,
+        [
+            "dev/", "mail/", "owned=x", "pipe|", "plain=x", "su=", "tmp/"
+        ]
+    );
+    let paths: Vec<_> = sidecar.truths.iter().map(|truth| &truth.path[..]).collect();
+    assert_eq!(paths, [&b"dev/null"[..], b"owned", b"su"]);
+    let null = truth(&sidecar, "dev/null").expect("it is listed");
+    assert_eq!(
+        (null.kind, null.device, null.mode),
+        (EntryKind::CharDevice, (1, 3), 0o666)
+    );
+    let owned = truth(&sidecar, "owned").expect("it is listed");
+    assert_eq!((owned.uid, owned.gid), (33, 34));
+    assert_eq!(truth(&sidecar, "su").expect("it is listed").mode, 0o4755);
+}
+
+/// M04: attributes of the user go to disk where it takes them, all others never.
+#[test]
+fn extended_attributes_are_set_or_written_down() {
+    let attributes: [(&str, &[u8]); 5] = [
+        ("SCHILY.xattr.user.wicker", b"willow"),
+        ("SCHILY.xattr.user.overlay.opaque", b"y"),
+        ("SCHILY.xattr.security.capability", b"\x01\0\0\x02"),
+        ("SCHILY.xattr.trusted.overlay.opaque", b"y"),
+        ("SCHILY.xattr.system.posix_acl_access", b"\x02"),
+    ];
+    let layer = Craft::new().pax(&attributes).of(b'0', "f", "", 0o444, b"x");
+    let lab = Lab::new();
+    let sidecar = lab.extract_well(&[layer.build()]);
+    let file = lab.tree().join("f");
+    let takes_them = xattr::user_attributes_work(&lab.canary());
+    let on_disk = xattr::names(&file).unwrap_or_default();
+    let ours: Vec<_> = on_disk
+        .iter()
+        .filter(|name| name.to_bytes().starts_with(b"user."))
+        .collect();
+    assert_eq!(ours.len(), usize::from(takes_them), "{on_disk:?}");
+    let missing = &truth(&sidecar, "f").expect("it is listed").xattrs;
+    let written_down = |name: &str| missing.iter().any(|xattr| xattr.name == name.as_bytes());
+    assert_eq!(written_down("user.wicker"), !takes_them);
+    assert_eq!(missing.len(), 5 - usize::from(takes_them));
+    let capability = Xattr {
+        name: b"security.capability".into(),
+        value: b"\x01\0\0\x02".into(),
+    };
+    assert!(missing.contains(&capability));
+}
+
+/// M06: times are those of the layer, also of directories that were filled later and of links.
+#[test]
+fn times_are_kept() {
+    let layer = Craft::new()
+        .dir("d")
+        .file("d/f", "x")
+        .pax(&[("mtime", b"-1.25")])
+        .file("d/old", "x")
+        .pax(&[("mtime", b"2208988800.000000001")])
+        .symlink("d/l", "t")
+        .file("implied/f", "x");
+    let lab = Lab::new();
+    lab.extract_well(&[layer.build()]);
+    for (path, expected) in [
+        ("d", (1_600_000_000, 0)),
+        ("d/f", (1_600_000_000, 0)),
+        ("d/old", (-2, 750_000_000)),
+        ("d/l", (2_208_988_800, 1)),
+        ("implied", (0, 0)),
+    ] {
+        let data = lab
+            .tree()
+            .join(path)
+            .symlink_metadata()
+            .expect("it was extracted");
+        assert_eq!((data.mtime(), data.mtime_nsec()), expected, "{path}");
+    }
+}
+
+/// M07: a name is any bytes but slash and NUL, and none of them reaches a terminal as such.
+#[test]
+fn names_are_bytes() {
+    let longest = [b'n'; 255];
+    let names: [&[u8]; 7] = [
+        b"caf\xe9\xff",
+        b"a\nb",
+        b"a\tb",
+        b"\x1b[31mred",
+        b"back\\slash",
+        b"-rf",
+        b"\xf0\x9f\x9b\xb6",
+    ];
+    let craft = names.iter().fold(Craft::new(), |craft, name| {
+        craft.entry(
+            &Fields {
+                name,
+                ..Fields::default()
+            },
+            b"x",
+        )
+    });
+    let long = std::str::from_utf8(&longest).expect("it is ASCII");
+    let craft = craft.long(b'L', long).file("n", "x");
+    let lab = Lab::new();
+    lab.extract_well(&[craft.build()]);
+    for name in names.iter().copied().chain([&longest[..]]) {
+        let path = lab.tree().join(OsStr::from_bytes(name));
+        assert!(path.is_file(), "{}", name.escape_ascii());
+    }
+    let evil = Craft::new().entry(
+        &Fields {
+            name: b"\x1b[31m/../x",
+            ..Fields::default()
+        },
+        b"",
+    );
+    let error = Lab::new().extract(&[evil.build()]).expect_err("it climbs");
+    assert!(!error.to_string().contains('\x1b'), "{error}");
+}
+
+/// A sidecar survives being kept, and a damaged one is noticed.
+#[test]
+fn a_damaged_sidecar_is_noticed() {
+    let owned = |name: &'static [u8]| Fields {
+        name,
+        owner: (1, 2),
+        ..Fields::default()
+    };
+    let layer = Craft::new()
+        .entry(&owned(b"some/where"), b"")
+        .entry(&owned(b"some/place"), b"");
+    let sidecar = Lab::new().extract_well(&[layer.build()]);
+    assert_eq!(sidecar.truths.len(), 2);
+    let file = sidecar.encode();
+    assert_eq!(Sidecar::decode(&file).expect("it is whole"), sidecar);
+    for at in 0..file.len() {
+        let mut damaged = file.clone();
+        damaged[at] ^= 0x01;
+        Sidecar::decode(&damaged).expect_err("a bit was flipped");
+    }
+}
+
+/// A layer that is another one when it is read for its content is an error.
+#[test]
+fn a_layer_must_be_what_was_scanned() {
+    let layer = Craft::new().file("a", "content").build();
+    let index = [scan(&layer[..]).expect("it is an archive")];
+    let merged = merge(&index).expect("it is a tree");
+    let lab = Lab::new();
+    let open = |_| codec::decompress(Cursor::new(layer[..514].to_vec()));
+    let error = unpack(&merged, &open, &lab.tree(), &Silent).expect_err("it is shorter");
+    assert!(matches!(error, LayerError::Damaged { .. }), "{error}");
+    let again = unpack(&merged, &open, &lab.canary(), &Silent).expect_err("it exists already");
+    assert!(matches!(again, LayerError::Disk(_)), "{again}");
+    lab.assert_canary_lives();
+}

@@ -1,0 +1,207 @@
+//! Random layers, against a model that applies them one entry after another.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::MetadataExt;
+
+use super::Lab;
+use super::craft::Craft;
+
+/// Seeds tried; a failure names its own.
+const SEEDS: u64 = 300;
+
+/// xorshift64*: enough to be varied, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit
+    }
+
+    /// A path of one to three names; those of links are never walked through.
+    fn path(&mut self) -> String {
+        let names: Vec<_> = (0..=self.below(3))
+            .map(|_| ["a", "b", "c"][self.below(3)])
+            .collect();
+        names.join("/")
+    }
+}
+
+#[derive(Clone, PartialEq)]
+enum Item {
+    Dir,
+    /// Its content, which no other file has.
+    File(String),
+    Symlink(String),
+}
+
+/// The tree after each entry, as a list of paths.
+#[derive(Clone, Default)]
+struct Model(BTreeMap<String, Item>);
+
+impl Model {
+    fn remove(&mut self, path: &str) {
+        let below = format!("{path}/");
+        self.0
+            .retain(|known, _| known != path && !known.starts_with(&below));
+    }
+
+    fn empty(&mut self, path: &str) {
+        let below = format!("{path}/");
+        self.0.retain(|known, _| !known.starts_with(&below));
+    }
+
+    fn put(&mut self, path: &str, item: Item) {
+        for (slash, _) in path.match_indices('/') {
+            self.put_dir(&path[..slash]);
+        }
+        match item {
+            Item::Dir => self.put_dir(path),
+            item => {
+                self.remove(path);
+                self.0.insert(path.into(), item);
+            }
+        }
+    }
+
+    fn put_dir(&mut self, path: &str) {
+        if self.0.get(path) != Some(&Item::Dir) {
+            self.remove(path);
+            self.0.insert(path.into(), Item::Dir);
+        }
+    }
+
+    fn files(&self) -> Vec<(String, Item)> {
+        let files = self
+            .0
+            .iter()
+            .filter(|(_, item)| matches!(item, Item::File(_)));
+        files
+            .map(|(path, item)| (path.clone(), item.clone()))
+            .collect()
+    }
+
+    fn listing(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self
+            .0
+            .iter()
+            .map(|(path, item)| match item {
+                Item::Dir => format!("{path}/"),
+                Item::File(content) => format!("{path}={content}"),
+                Item::Symlink(target) => format!("{path}->{target}"),
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+}
+
+type Step = Box<dyn Fn(Craft) -> Craft>;
+
+/// Makes up one layer, applies it to `model`, and returns it with its whiteouts anywhere.
+fn layer(random: &mut Random, model: &mut Model, number: usize, with_hard_links: bool) -> Vec<u8> {
+    let mut whiteouts: Vec<Step> = Vec::new();
+    for _ in 0..random.below(4) {
+        let path = random.path();
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if random.below(3) == 0 {
+            model.empty(&path);
+            let marker = format!("{path}/.wh..wh..opq");
+            whiteouts.push(Box::new(move |craft| craft.file(&marker, "")));
+        } else {
+            model.remove(&path);
+            let marker = format!("{dir}/.wh.{name}");
+            whiteouts.push(Box::new(move |craft| craft.file(&marker, "")));
+        }
+    }
+    let mut steps: Vec<Step> = Vec::new();
+    for step in 0..random.below(12) {
+        let path = random.path();
+        let content = format!("{number}.{step}");
+        match random.below(if with_hard_links { 7 } else { 5 }) {
+            0 => {
+                model.put(&path, Item::Dir);
+                steps.push(Box::new(move |craft| craft.dir(&path)));
+            }
+            1 => {
+                let path = format!("{path}/link");
+                model.put(&path, Item::Symlink(content.clone()));
+                steps.push(Box::new(move |craft| craft.symlink(&path, &content)));
+            }
+            2..=4 => {
+                model.put(&path, Item::File(content.clone()));
+                steps.push(Box::new(move |craft| craft.file(&path, &content)));
+            }
+            _ => {
+                let files = model.files();
+                let Some((target, item)) = files.get(random.below(files.len().max(1))) else {
+                    continue;
+                };
+                // The new name must not take away what it is to name.
+                if *target == path || path.starts_with(&format!("{target}/")) {
+                    continue;
+                }
+                model.put(&path, item.clone());
+                let target = target.clone();
+                steps.push(Box::new(move |craft| craft.hardlink(&path, &target)));
+            }
+        }
+    }
+    for whiteout in whiteouts {
+        steps.insert(random.below(steps.len() + 1), whiteout);
+    }
+    steps
+        .iter()
+        .fold(Craft::new(), |craft, step| step(craft))
+        .build()
+}
+
+/// Files with one content are one file: the model gives each file its own content.
+fn assert_linked(lab: &Lab, seed: u64) {
+    let mut inodes = HashMap::new();
+    for line in lab.listing() {
+        let Some((path, content)) = line.split_once('=') else {
+            continue;
+        };
+        let data = lab
+            .tree()
+            .join(path)
+            .symlink_metadata()
+            .expect("it is listed");
+        let known = *inodes.entry(content.to_owned()).or_insert(data.ino());
+        assert_eq!(known, data.ino(), "seed {seed}: `{path}` is a copy");
+    }
+}
+
+#[test]
+fn merging_is_applying_layers_one_by_one() {
+    for seed in 1..=SEEDS {
+        let mut random = Random(seed);
+        let mut model = Model::default();
+        let layers: Vec<_> = (0..=random.below(4))
+            .map(|number| layer(&mut random, &mut model, number, true))
+            .collect();
+        let lab = Lab::new();
+        lab.extract_well(&layers);
+        assert_eq!(lab.listing(), model.listing(), "seed {seed}");
+        assert_linked(&lab, seed);
+    }
+}
+
+/// Without hard links, which may have lost their target the second time.
+#[test]
+fn the_same_layer_again_changes_nothing() {
+    for seed in 1..=SEEDS / 3 {
+        let mut random = Random(seed);
+        let mut model = Model::default();
+        let mut layers: Vec<_> = (0..3)
+            .map(|number| layer(&mut random, &mut model, number, false))
+            .collect();
+        layers.push(layers[2].clone());
+        let lab = Lab::new();
+        lab.extract_well(&layers);
+        assert_eq!(lab.listing(), model.listing(), "seed {seed}");
+    }
+}
