@@ -12,5 +12,6 @@ mod layer;
 mod plan;
 mod pull;
 mod regression;
+mod select;
 mod store;
 mod tidy;

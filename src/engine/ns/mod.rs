@@ -27,10 +27,10 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, chdir, chroot, pivot_root, sethostname};
 
-use crate::base::fsx;
+use crate::base::env;
 use crate::base::path::{HostPath, RootDir};
 use crate::base::progress::Progress;
-use crate::engine::{Engine, Outcome, Stop};
+use crate::engine::{Engine, Outcome, Stop, supervise};
 use crate::plan::{Cwd, Ids, RunPlan, View};
 use crate::sys;
 use crate::sys::process::Program;
@@ -60,33 +60,19 @@ impl Engine for Ns {
 
 /// Runs the guest as a child with its writes in `scratch`, and removes them after it.
 ///
-/// The way of hosts whose tmpfs keeps no user attributes (Linux < 6.6). Should this
-/// process be killed, the kernel kills the guest, and the next `gc` sweeps `scratch`.
+/// The way of hosts whose tmpfs keeps no user attributes (Linux < 6.6).
 fn on_disk(
     plan: &RunPlan,
     scratch: &HostPath,
     program: &Program,
     progress: &dyn Progress,
 ) -> Result<Outcome, Stop> {
-    let parent = Pid::this();
-    let held = sys::signal::Held::new()
-        .map_err(io::Error::from)
-        .step("hold", "signals")?;
-    match sys::process::fork().step("make a process for", "the guest")? {
-        nix::unistd::ForkResult::Child => {
-            sys::process::die_with(parent).step("tie the guest to", "its parent")?;
-            held.release()
-                .map_err(io::Error::from)
-                .step("release", "signals")?;
-            let root = root::mount_on_disk(&plan.root.lower, scratch, progress)?;
-            Err(become_guest(plan, &root, program))
+    supervise::supervised(scratch, || {
+        match root::mount_on_disk(&plan.root.lower, scratch, progress) {
+            Ok(root) => become_guest(plan, &root, program),
+            Err(stop) => stop,
         }
-        nix::unistd::ForkResult::Parent { child } => {
-            let ended = held.pass_on(child).step("wait for", "the guest")?;
-            fsx::remove_tree(scratch)?;
-            Ok(Outcome::from(ended))
-        }
-    }
+    })
 }
 
 /// Completes the view at `root`, makes it `/`, and becomes the program. Returns only on failure.
@@ -202,7 +188,7 @@ fn candidates(name: &OsStr, environment: &[(OsString, OsString)]) -> Vec<OsStrin
     }
     let path = environment
         .iter()
-        .find(|(key, _)| key == "PATH")
+        .find(|(key, _)| key == env::PATH)
         .map(|(_, value)| value.as_os_str());
     let dirs = std::env::split_paths(path.unwrap_or(OsStr::new("/usr/bin:/bin")));
     dirs.filter(|dir| dir.is_absolute())

@@ -10,7 +10,7 @@ const HOMES: [&str; 5] = ["src", "payload", "ci", ".ci", "tests"];
 
 /// Hosts that a URL in the project may name: documents, and names that lead nowhere.
 /// Everything else would be somebody's mirror or a service that a test must not need.
-const HOSTS: [&str; 22] = [
+const HOSTS: [&str; 23] = [
     "github.com",
     "gitlab.com",
     "proot-me.github.io",
@@ -20,6 +20,7 @@ const HOSTS: [&str; 22] = [
     "doc.rust-lang.org",
     "rust-lang.org",
     "www.rust-lang.org",
+    "rustup.rs",
     "kernel.org",
     "www.kernel.org",
     "docs.kernel.org",
@@ -97,6 +98,10 @@ fn names_of_this_machine() -> [String; 4] {
 
 fn no_machine_is_named(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
+    // Other people's words, kept as they are.
+    if source.path.starts_with("payload/licenses/") {
+        return complaints;
+    }
     for (idx, line) in source.text.lines().enumerate() {
         for name in names_of_this_machine() {
             if line.contains(&name) {

@@ -1,0 +1,251 @@
+//! Which engine is chosen, for hosts that are described instead of had.
+
+use std::ffi::OsString;
+
+use coracle::base::fault::{Fault, Kind};
+use coracle::base::path::{GuestPath, HostPath};
+use coracle::engine::select::{
+    self, EngineWish, Mode, Rejection, SelectError, candidates, consider, turned_out, wish,
+};
+use coracle::host::{Ask, Fact, HostFacts};
+use coracle::plan::{Cwd, Ids, Mount, Root, RunPlan, Source, UserView, View};
+
+/// A host that can do everything, without asking this one.
+fn able() -> HostFacts {
+    let nowhere = HostPath::new("/nonexistent");
+    let facts = HostFacts::new(nowhere.clone(), nowhere);
+    let all = Ask::ALL.into_iter();
+    all.fold(facts, |facts, ask| facts.assume(ask, Fact::yes("said so")))
+}
+
+fn lacking(asks: &[Ask]) -> HostFacts {
+    let no = |ask: &Ask| Fact::no(format!("no {}", ask.title())).with_remedy("change it");
+    let asks = asks.iter();
+    asks.fold(able(), |facts, ask| facts.assume(*ask, no(ask)))
+}
+
+fn plan() -> RunPlan {
+    RunPlan {
+        root: Root {
+            lower: HostPath::new("/store/trees/x"),
+            view: View::Kept {
+                dir: HostPath::new("/store/containers/x"),
+            },
+        },
+        mounts: Vec::new(),
+        files: Vec::new(),
+        argv: vec![OsString::from("true")],
+        environment: Vec::new(),
+        cwd: Cwd {
+            path: GuestPath::root(),
+            create: false,
+        },
+        user: UserView {
+            uid: 0,
+            gid: 0,
+            groups: Vec::new(),
+            ids: Ids::Single,
+        },
+        hostname: None,
+        cpus: None,
+    }
+}
+
+fn mount(source: Source, target: &str) -> Mount {
+    Mount {
+        source,
+        target: GuestPath::new(target).expect("tests name absolute paths"),
+        read_only: false,
+        optional: false,
+    }
+}
+
+/// What `auto` takes, after which rejections: `proot:P1 (ns: no user namespaces)`.
+fn auto(facts: &HostFacts, plan: &RunPlan) -> String {
+    let mut rejected: Vec<String> = Vec::new();
+    for mode in candidates(EngineWish::Auto) {
+        match consider(*mode, facts, plan) {
+            Ok(()) => return format!("{} ({})", mode.name(), rejected.join("; ")),
+            Err(Rejection { mode, reason, .. }) => {
+                rejected.push(format!("{}: {reason}", mode.name()));
+            }
+        }
+    }
+    format!("none ({})", rejected.join("; "))
+}
+
+#[track_caller]
+fn takes(facts: &HostFacts, plan: &RunPlan, wanted: &str) {
+    assert_eq!(auto(facts, plan), wanted);
+}
+
+#[test]
+fn the_host_decides() {
+    let plan = plan();
+    let unclear = Ask::NamespacesLikely;
+    takes(&able(), &plan, "ns ()");
+    takes(&lacking(&[unclear]), &plan, "ns ()");
+    let closed = [unclear, Ask::Namespaces];
+    takes(
+        &lacking(&closed),
+        &plan,
+        "proot:P1 (ns: no user namespaces)",
+    );
+    let unfiltered = [unclear, Ask::Namespaces, Ask::Seccomp];
+    takes(
+        &lacking(&unfiltered),
+        &plan,
+        "proot:P2 (ns: no user namespaces; proot:P1: no seccomp filter)",
+    );
+    let locked = [unclear, Ask::Namespaces, Ask::Ptrace];
+    takes(
+        &lacking(&locked),
+        &plan,
+        "none (ns: no user namespaces; proot:P1: no ptrace; proot:P2: no ptrace)",
+    );
+    // Where it seems to work the engine itself tries, so the probe is not asked.
+    takes(&lacking(&[Ask::Namespaces, Ask::Ptrace]), &plan, "ns ()");
+}
+
+#[test]
+fn proot_needs_a_place_to_run_from() {
+    let closed = [Ask::NamespacesLikely, Ask::Namespaces, Ask::StoreExec];
+    let wanted = "proot:P1 (ns: no user namespaces)";
+    takes(&lacking(&closed), &plan(), wanted);
+    let nowhere = [
+        Ask::NamespacesLikely,
+        Ask::Namespaces,
+        Ask::StoreExec,
+        Ask::TemporaryExec,
+    ];
+    let why = "no programs run from the store";
+    let wanted = format!("none (ns: no user namespaces; proot:P1: {why}; proot:P2: {why})");
+    takes(&lacking(&nowhere), &plan(), &wanted);
+}
+
+#[test]
+fn the_plan_decides() {
+    let only_ptrace = lacking(&[Ask::NamespacesLikely, Ask::Namespaces]);
+    let check = |change: &dyn Fn(&mut RunPlan), refused: Option<&str>| {
+        let mut plan = plan();
+        change(&mut plan);
+        let reason = consider(Mode::ProotP1, &only_ptrace, &plan).err();
+        let reason = reason.map(|rejection| rejection.reason);
+        assert_eq!(reason.as_deref(), refused);
+    };
+    let bind = |source: &str, target: &str| mount(Source::Bind(HostPath::new(source)), target);
+    let tmpfs = |size| Source::Tmpfs { size, mode: 0o1777 };
+    check(&|_| {}, None);
+    check(
+        &|plan| plan.root.view = View::ReadOnly,
+        Some("it cannot do a read-only root (`--read-only`)"),
+    );
+    check(
+        &|plan| plan.user.ids = Ids::Ranges,
+        Some("it cannot do ids from /etc/subuid"),
+    );
+    check(
+        &|plan| plan.argv[0] = "-x".into(),
+        Some("it cannot do a program named `-x`"),
+    );
+    check(&|plan| plan.mounts.push(bind("/a", "/b:c")), None);
+    check(
+        &|plan| plan.mounts.push(bind("/a:b", "/c")),
+        Some("it cannot do a mount of `/a:b`, as its name has a `:`"),
+    );
+    check(
+        &|plan| plan.mounts.push(bind("/a", "/c!")),
+        Some("it cannot do a mount on `/c!`, as its name ends in `!`"),
+    );
+    check(&|plan| plan.mounts.push(mount(tmpfs(None), "/t")), None);
+    check(
+        &|plan| plan.mounts.push(mount(tmpfs(Some(4096)), "/t")),
+        Some("it cannot do a limit on the size of the tmpfs on `/t`"),
+    );
+    let read_only = |optional| Mount {
+        read_only: true,
+        optional,
+        ..bind("/etc/hosts", "/etc/hosts")
+    };
+    check(&|plan| plan.mounts.push(read_only(true)), None);
+    check(
+        &|plan| plan.mounts.push(read_only(false)),
+        Some("it cannot do a read-only mount (on `/etc/hosts`)"),
+    );
+}
+
+#[test]
+fn id_ranges_need_their_program() {
+    let mut plan = plan();
+    plan.user.ids = Ids::Ranges;
+    takes(&able(), &plan, "ns ()");
+    let refused = consider(Mode::Ns, &lacking(&[Ask::IdRanges]), &plan);
+    let reason = refused.map_err(|rejection| rejection.reason);
+    assert_eq!(reason, Err("no sub-id ranges".to_owned()));
+}
+
+#[test]
+fn every_name_of_an_engine_is_known() {
+    let check = |text: &str, wanted: EngineWish| {
+        let got = wish(text);
+        assert!(matches!(got, Ok(got) if got == wanted), "{text}: {got:?}");
+    };
+    check("auto", EngineWish::Auto);
+    for text in ["ns", "NS", "R1", "R2", "r3"] {
+        check(text, EngineWish::Only(Mode::Ns));
+    }
+    for text in ["proot", "proot:P1", "P1", "p1"] {
+        check(text, EngineWish::Only(Mode::ProotP1));
+    }
+    for text in ["proot:P2", "P2"] {
+        check(text, EngineWish::Only(Mode::ProotP2));
+    }
+    for mode in candidates(EngineWish::Auto) {
+        check(mode.name(), EngineWish::Only(*mode));
+        assert_eq!(candidates(EngineWish::Only(*mode)), [*mode]);
+    }
+}
+
+#[test]
+fn other_names_are_refused_with_the_known_ones() {
+    let check = |text: &str, beginning: &str| {
+        let error = wish(text).expect_err("it is no engine of ours");
+        assert_eq!(error.kind(), Kind::Usage);
+        let text = error.to_string();
+        assert!(text.starts_with(beginning), "{text}");
+        assert!(text.contains("`auto`, `ns`, `proot`"), "{text}");
+    };
+    check("docker", "unknown engine `docker`, expected one of");
+    check("", "unknown engine ``");
+    for text in ["trap", "T1", "fakechroot", "F4", "apptainer", "S1"] {
+        check(text, &format!("the engine `{text}` is not in this version"));
+    }
+}
+
+#[test]
+fn when_none_can_the_way_out_is_named_once() {
+    let facts = lacking(&[Ask::NamespacesLikely, Ask::Namespaces, Ask::Ptrace]);
+    let plan = plan();
+    let modes = candidates(EngineWish::Auto).iter();
+    let rejections = modes.filter_map(|mode| consider(*mode, &facts, &plan).err());
+    let error = SelectError::NoEngine(rejections.collect());
+    assert_eq!(error.kind(), Kind::Refused);
+    assert_eq!(
+        error.to_string(),
+        "no engine can run this here: `ns`: no user namespaces; `proot:P1`: no ptrace; `proot:P2`: no ptrace"
+    );
+    let hints = error.hints();
+    assert_eq!(
+        hints,
+        ["change it", "`coracle doctor` shows what was tried"]
+    );
+}
+
+#[test]
+fn an_engine_that_stops_is_rejected_with_the_hosts_remedy() {
+    let facts = lacking(&[Ask::Namespaces]);
+    let rejection = turned_out(Mode::Ns, "unshare: EPERM".to_owned(), &facts);
+    assert_eq!(rejection.reason, "unshare: EPERM");
+    assert_eq!(rejection.remedy.as_deref(), Some("change it"));
+    assert!(select::works_here(Mode::Ns, &facts).is_ok());
+}
