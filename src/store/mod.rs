@@ -15,7 +15,6 @@
 
 mod blob;
 mod container;
-mod creator;
 mod image;
 mod layout;
 mod lease;
@@ -38,7 +37,7 @@ pub use lease::Lease;
 pub use sweep::{Removed, Swept};
 pub use tree::{Extent, StagingTree, Tree};
 
-use creator::Creator;
+use crate::base::creator::Creator;
 use layout::Layout;
 
 /// Bytes of a small document of our own that is read whole; options of a container
