@@ -11,8 +11,6 @@ pub mod host;
 
 pub mod gpu;
 
-pub mod embed;
-
 pub mod layer;
 
 pub mod store;

@@ -1,6 +1,5 @@
 //! The vocabulary of every other module: digests, paths, faults, progress. No policy.
 
-pub(crate) mod creator;
 pub mod digest;
 pub mod env;
 pub mod fault;

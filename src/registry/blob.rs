@@ -18,7 +18,7 @@ const WORTHWHILE: u64 = 1 << 20;
 
 /// The content of a blob. Its end is reported only if size and digest are right; every
 /// error is a [`RegistryError`] or a [`Mismatch`] inside the [`io::Error`].
-pub struct Blob<'a>(VerifyingReader<Resuming<'a>>);
+pub struct Blob<'a>(VerifyingReader<BlobStream<'a>>);
 
 impl Read for Blob<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -30,20 +30,26 @@ impl Registry<'_> {
     /// Opens the blob of `descriptor`. No request is sent before the first read.
     pub fn blob(&self, descriptor: &Descriptor) -> Blob<'_> {
         let what = format!("blob {}", descriptor.digest);
-        let stream = Resuming {
-            registry: self,
-            descriptor: descriptor.clone(),
-            body: None,
-            got: 0,
-            failures: 0,
-            got_at_failure: 0,
-        };
+        let stream = self.blob_from(descriptor, 0);
         Blob(VerifyingReader::new(
             stream,
             what,
             descriptor.digest.clone(),
             descriptor.size,
         ))
+    }
+
+    /// As [`Registry::blob`] from `offset` on, without a check of the digest: for those
+    /// who hash what they had before together with what comes now.
+    pub fn blob_from(&self, descriptor: &Descriptor, offset: u64) -> BlobStream<'_> {
+        BlobStream {
+            registry: self,
+            descriptor: descriptor.clone(),
+            body: None,
+            got: offset,
+            failures: 0,
+            got_at_failure: offset,
+        }
     }
 
     /// The bytes of a blob from `offset` on.
@@ -126,8 +132,9 @@ fn partial_body(
     })
 }
 
-/// A stream that goes on from the last byte where its connection breaks.
-struct Resuming<'a> {
+/// A stream that goes on from the last byte where its connection breaks. Its bytes are
+/// unverified; its errors are [`RegistryError`]s inside the [`io::Error`].
+pub struct BlobStream<'a> {
     registry: &'a Registry<'a>,
     descriptor: Descriptor,
     body: Option<BodyReader<'static>>,
@@ -136,7 +143,7 @@ struct Resuming<'a> {
     got_at_failure: u64,
 }
 
-impl Read for Resuming<'_> {
+impl Read for BlobStream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let body = match &mut self.body {
@@ -160,7 +167,7 @@ impl Read for Resuming<'_> {
     }
 }
 
-impl Resuming<'_> {
+impl BlobStream<'_> {
     /// Waits before the next connection; an error where there have been too many.
     fn wait_after(&mut self, source: io::Error) -> Result<(), RegistryError> {
         if self.got - self.got_at_failure >= WORTHWHILE {

@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::creator::Creator;
 use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
+use crate::store::creator::Creator;
 use crate::store::image::ImageRecord;
 use crate::store::{Result, Store, StoreError, document, read_document, usage};
 use crate::sys;

@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::base::creator::Creator;
 use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
 use crate::oci::source::Source;
 use crate::store::blob::BlobWriter;
+use crate::store::creator::Creator;
 use crate::store::image::ImageRecord;
 use crate::store::layout::tree_name;
 use crate::store::tree::{StagingTree, Tree};

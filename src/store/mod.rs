@@ -15,6 +15,7 @@
 
 mod blob;
 mod container;
+mod creator;
 mod image;
 mod layout;
 mod lease;
@@ -37,7 +38,7 @@ pub use lease::Lease;
 pub use sweep::{Removed, Swept};
 pub use tree::{Extent, StagingTree, Tree};
 
-use crate::base::creator::Creator;
+use creator::Creator;
 use layout::Layout;
 
 /// Bytes of a small document of our own that is read whole; options of a container

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::base::creator::{Creator, Judge};
 use crate::base::digest::{Algorithm, Digest};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
+use crate::store::creator::{Creator, Judge};
 use crate::store::layout::tree_name;
 use crate::store::{DOCUMENT_LIMIT, Result, Store, remove_any, usage};
 

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::creator::{Creator, boot_id, host_name};
 use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
+use crate::store::creator::{Creator, boot_id, host_name};
 use crate::store::layout::tree_name;
 use crate::store::{DOCUMENT_LIMIT, Result, Store, document, read_document};
 
@@ -193,16 +193,14 @@ impl StagingTree {
         let ingest = store.layout.ingest();
         let private = Creator::current().private_name(&ingest, &tree_name(chain))?;
         fsx::create_dir(&private, 0o755)?;
-        let staging = StagingTree {
+        Ok(StagingTree {
             store: store.clone(),
             chain: chain.clone(),
             private: Some(private),
-        };
-        fsx::create_dir(staging.rootfs(), 0o755)?;
-        Ok(staging)
+        })
     }
 
-    /// The empty directory that becomes the guest's `/`.
+    /// Where the directory that becomes the guest's `/` is to be made; not there yet.
     pub fn rootfs(&self) -> HostPath {
         self.dir().join("rootfs")
     }

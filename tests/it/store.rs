@@ -70,6 +70,7 @@ fn source(text: &str) -> Source {
 fn put_tree(lease: &Lease, seed: &str) -> Digest {
     let chain = Digest::of(seed.as_bytes());
     let staging = lease.begin_tree(&chain).expect("a new tree");
+    std::fs::create_dir(staging.rootfs()).expect("the staging tree is ours");
     std::fs::write(staging.rootfs().join("file"), seed).expect("the staging tree is ours");
     std::fs::write(staging.sidecar(), "sidecar").expect("the staging tree is ours");
     let (entries, bytes) = (1, seed.len() as u64);
@@ -411,6 +412,7 @@ fn killed_child() {
     let mut writer = lease.ingest(&digest, bytes.len() as u64).expect("ingest");
     writer.write_all(&bytes[..bytes.len() / 2]).expect("write");
     let staging = lease.begin_tree(&digest).expect("a new tree");
+    std::fs::create_dir(staging.rootfs()).expect("the staging tree is ours");
     std::fs::write(staging.rootfs().join("file"), "half").expect("write");
     let scratch = store.scratch().expect("a name");
     fsx::create_dir(&scratch, 0o000).expect("the name is free");

@@ -1,22 +1,26 @@
 //! A command on a pseudo-terminal, and somebody who types; `script` of util-linux makes the terminal.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Sandbox;
-use super::stream::Stream;
+
+/// How long a text may take to appear before the session counts as stuck; it is no measurement.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// A session on a terminal of 33 rows and 77 columns, without echo.
 pub(crate) struct Terminal {
     child: Child,
     keyboard: Option<ChildStdin>,
-    screen: Stream,
+    screen: Arc<Mutex<Vec<u8>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Terminal {
     /// Starts `coracle ARGUMENT...` with the terminal as its stdin, stdout, stderr and controlling terminal.
-    /// `host` is a command that imitates a host and runs the words that follow it.
-    pub(crate) fn start(sandbox: &Sandbox, host: &[String], arguments: &[&str]) -> Self {
+    pub(crate) fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
         let binary = sandbox.binary();
         let words = std::iter::once(binary.to_str().expect("the sandbox has a plain name"))
             .chain(arguments.iter().copied());
@@ -24,17 +28,28 @@ impl Terminal {
         let line = format!("tty; stty rows 33 cols 77 -echo; exec {}", quoted.join(" "));
         let script = sandbox.command(["script", "-q", "-e", "-f", "-c", &line, "/dev/null"]);
         let mut child = script
-            .behind(host)
             .env("TERM", "dumb")
             .env("SHELL", "/bin/sh")
             .command()
             .spawn()
             .expect("util-linux is installed");
-        let screen = Stream::new(child.stdout.take().expect("stdout was piped"));
+        let screen = Arc::new(Mutex::new(Vec::new()));
+        let mut output = child.stdout.take().expect("stdout was piped");
+        let shown = Arc::clone(&screen);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = output.read(&mut buffer) {
+                shown
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend_from_slice(&buffer[..count]);
+            }
+        });
         Self {
             keyboard: child.stdin.take(),
             child,
             screen,
+            reader: Some(reader),
         }
     }
 
@@ -54,17 +69,27 @@ impl Terminal {
     /// With all that was shown, when the session ends or stalls before.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> &mut Self {
-        assert!(
-            self.screen.wait_for(text),
-            "{text:?} never appeared in:\n{}",
-            self.shown()
-        );
+        let begin = Instant::now();
+        while !self.shown().contains(text) {
+            let over = self
+                .reader
+                .as_ref()
+                .is_none_or(std::thread::JoinHandle::is_finished);
+            let stuck = begin.elapsed() > STUCK;
+            assert!(
+                self.shown().contains(text) || !(over || stuck),
+                "{text:?} never appeared in:\n{}",
+                self.shown()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self
     }
 
     /// All that was shown until now, with plain line ends.
     pub(crate) fn shown(&self) -> String {
-        self.screen.text().replace("\r\n", "\n")
+        let screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&screen).replace("\r\n", "\n")
     }
 
     /// Gives the terminal another size; the kernel tells the foreground process.
@@ -91,6 +116,9 @@ impl Terminal {
     pub(crate) fn finish(mut self) -> (i32, String) {
         drop(self.keyboard.take());
         let status = self.child.wait().expect("the child is ours to wait for");
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
         (status.code().unwrap_or(-1), self.shown())
     }
 }

@@ -23,7 +23,7 @@ const PROC_LIMIT: u64 = 64 * 1024;
 
 /// A process that makes private files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Creator {
+pub(super) struct Creator {
     host: String,
     pid: u32,
     /// Clock ticks from boot to the start of the process. proc_pid_stat(5), field 22.
@@ -32,7 +32,7 @@ pub(crate) struct Creator {
 
 impl Creator {
     /// This process.
-    pub(crate) fn current() -> Creator {
+    pub(super) fn current() -> Creator {
         Creator {
             host: host_key(),
             pid: std::process::id(),
@@ -41,14 +41,14 @@ impl Creator {
     }
 
     /// A new private name in `dir`, unique among processes and hosts: `what` and this creator.
-    pub(crate) fn private_name(&self, dir: &Path, what: &str) -> fsx::Result<PathBuf> {
+    pub(super) fn private_name(&self, dir: &Path, what: &str) -> fsx::Result<PathBuf> {
         let random = sys::random::hex::<8>().context("draw a random name in", dir)?;
         let Creator { host, pid, started } = self;
         Ok(dir.join(format!("{what}.{host}.{pid}.{started}.{random}")))
     }
 
     /// The `what` and the creator in a private name.
-    pub(crate) fn parse(name: &str) -> Option<(&str, Creator)> {
+    pub(super) fn parse(name: &str) -> Option<(&str, Creator)> {
         let mut fields = name.rsplitn(5, '.').skip(1);
         let started = fields.next()?.parse().ok()?;
         let pid = fields.next()?.parse().ok()?;
@@ -76,7 +76,7 @@ impl Creator {
 
 /// Tells leftovers from work in progress, as seen by one process at one time.
 #[derive(Debug)]
-pub(crate) struct Judge {
+pub(super) struct Judge {
     here: Creator,
     now: SystemTime,
 }
@@ -84,14 +84,14 @@ pub(crate) struct Judge {
 impl Judge {
     /// `now` in the clock of the file system that the files are on, which on a
     /// shared one is not this host's.
-    pub(crate) fn new(now: SystemTime) -> Judge {
+    pub(super) fn new(now: SystemTime) -> Judge {
         let here = Creator::current();
         Judge { here, now }
     }
 
     /// Whether the private file `name`, last changed at `changed`, belongs to nobody:
     /// its creator on this host has ended, or it cannot be known and `grace` is over.
-    pub(crate) fn is_leftover(&self, name: &str, changed: SystemTime, grace: Duration) -> bool {
+    pub(super) fn is_leftover(&self, name: &str, changed: SystemTime, grace: Duration) -> bool {
         match Creator::parse(name) {
             Some((_, creator)) if self.here.shares_host(&creator) => creator.is_gone(),
             _ => self
@@ -115,13 +115,13 @@ fn process_state(pid: &str) -> Option<(char, u64)> {
 }
 
 /// The name of this boot of this host, random for every boot. random(4).
-pub(crate) fn boot_id() -> Option<String> {
+pub(super) fn boot_id() -> Option<String> {
     let id = fsx::read("/proc/sys/kernel/random/boot_id", PROC_LIMIT).ok()?;
     Some(String::from_utf8(id).ok()?.trim().to_owned())
 }
 
 /// This host's own name. gethostname(2).
-pub(crate) fn host_name() -> String {
+pub(super) fn host_name() -> String {
     let name = nix::unistd::gethostname().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }

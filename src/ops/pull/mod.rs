@@ -1,0 +1,290 @@
+//! `pull`: from a name to an image in the store, every link of the chain verified.
+//!
+//! The chain is name → index → manifest → config → layers → diffIDs → tree. Nothing is
+//! published under the image's name before all of it is right; blobs that were right
+//! stay for the next attempt, under their digests.
+
+mod archive;
+mod docker;
+mod embedded;
+mod fetch;
+mod origin;
+mod resolve;
+
+use std::time::SystemTime;
+
+use crate::base::fault::{BoxFault, Fault, Kind, While};
+use crate::base::fsx::{self, Context};
+use crate::base::path::HostPath;
+use crate::base::progress::Progress;
+use crate::layer::{self, LayerIndex};
+use crate::oci::platform::Platform;
+use crate::oci::source::Source;
+use crate::ops::reach::{Pull, Reach};
+use crate::store::{Content, Extent, ImageRecord, Lease, Store, Tree};
+use origin::Origin;
+use resolve::Resolved;
+
+/// Layers fetched at the same time.
+const PARALLEL: usize = 4;
+
+/// An image that is in the store, ready to be run.
+#[derive(Clone, Debug)]
+pub struct PulledImage {
+    /// What its name means in the store.
+    pub record: ImageRecord,
+    /// Its tree.
+    pub tree: Tree,
+    /// Whether it was here before, so that nothing was transferred.
+    pub was_present: bool,
+}
+
+/// An image that is not here and may not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no image `{0}` in the store, and no registry may be asked")]
+struct Absent(String);
+
+impl Fault for Absent {
+    fn kind(&self) -> Kind {
+        Kind::NotFound
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![format!("`coracle pull {}` brings it here", self.0)]
+    }
+}
+
+/// Brings the image that `source` names now into `store`. One that is there already is
+/// found with one small request and without a transfer of layers; with a digest in its
+/// name, without any request.
+pub fn pull(
+    store: &Store,
+    source: &Source,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<PulledImage, BoxFault> {
+    let work = Work {
+        store,
+        source: locate(source)?,
+        reach,
+        progress,
+    };
+    let pulled = work.pull();
+    pulled.map_err(|cause| While::new(format!("cannot pull `{}`", familiar(source)), cause).into())
+}
+
+/// The image that `source` names and its tree, brought here if `reach.pull` says so. Where
+/// it is here and no registry need be asked, this reads two small files and sends nothing.
+pub fn ensure_image(
+    store: &Store,
+    source: &Source,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<(ImageRecord, Tree), BoxFault> {
+    if reach.pull != Pull::Always
+        && let Some(found) = stored(store, source, reach)?
+    {
+        return Ok(found);
+    }
+    if reach.pull == Pull::Never {
+        return Err(Absent(familiar(source)).into());
+    }
+    let image = pull(store, source, reach, progress)?;
+    Ok((image.record, image.tree))
+}
+
+/// The image as it is here, if that will do.
+fn stored(
+    store: &Store,
+    source: &Source,
+    reach: &Reach,
+) -> Result<Option<(ImageRecord, Tree)>, BoxFault> {
+    let located = locate(source)?;
+    let Some(record) = store.image(&located)? else {
+        return Ok(None);
+    };
+    let will_do = reach.pull == Pull::Never || is_current(&located, &record)?;
+    if !will_do || !fits(&record, reach.platform.as_ref()) {
+        return Ok(None);
+    }
+    Ok(store.tree(&record.chain)?.map(|tree| (record, tree)))
+}
+
+/// The source under the name that the store knows it by: paths absolute and without links.
+pub fn locate(source: &Source) -> Result<Source, BoxFault> {
+    let real = |path: &HostPath| fsx::canonicalize(path).map(HostPath::new);
+    Ok(match source {
+        Source::Registry(_) | Source::Embedded(_) => source.clone(),
+        Source::OciDir { dir, tag } => Source::OciDir {
+            dir: real(dir)?,
+            tag: tag.clone(),
+        },
+        Source::OciArchive { file, tag } => Source::OciArchive {
+            file: real(file)?,
+            tag: tag.clone(),
+        },
+        Source::DockerArchive { file, name } => Source::DockerArchive {
+            file: real(file)?,
+            name: name.clone(),
+        },
+    })
+}
+
+fn familiar(source: &Source) -> String {
+    match source {
+        Source::Registry(reference) => reference.familiar(),
+        other => other.to_string(),
+    }
+}
+
+fn fits(record: &ImageRecord, wanted: Option<&Platform>) -> bool {
+    wanted.is_none_or(|wanted| wanted.rank(&record.platform).is_some())
+}
+
+/// Whether a file that an image came from is older than the image; what comes from
+/// elsewhere is asked about only when the user says so.
+fn is_current(source: &Source, record: &ImageRecord) -> Result<bool, BoxFault> {
+    let path = match source {
+        Source::Registry(_) | Source::Embedded(_) => return Ok(true),
+        Source::OciDir { dir, .. } => dir.join("index.json"),
+        Source::OciArchive { file, .. } | Source::DockerArchive { file, .. } => file.clone(),
+    };
+    let changed = fsx::metadata(&path)?.modified().context("stat", &path)?;
+    let pulled = humantime::parse_rfc3339_weak(&record.pulled);
+    Ok(pulled.is_ok_and(|pulled| changed < pulled))
+}
+
+/// One pull.
+struct Work<'a> {
+    store: &'a Store,
+    source: Source,
+    reach: &'a Reach,
+    progress: &'a dyn Progress,
+}
+
+impl Work<'_> {
+    fn pull(&self) -> Result<PulledImage, BoxFault> {
+        let origin = origin::open(&self.source, self.store, self.reach, self.progress)?;
+        if let Some(image) = self.unchanged(&*origin)? {
+            return Ok(image);
+        }
+        let resolved = resolve::resolve(&*origin, self.reach.platform.as_ref(), self.progress)?;
+        let lease = self.store.lease()?;
+        for (digest, bytes) in &resolved.documents {
+            lease.put_bytes(digest, bytes)?;
+        }
+        let tree = match self.known_tree(&lease, &resolved)? {
+            Some(tree) => tree,
+            None => {
+                let layers = fetch::layers(&*origin, &lease, &resolved, PARALLEL, self.progress)?;
+                self.build_tree(&lease, &resolved, &layers)?
+            }
+        };
+        let record = self.record(&resolved);
+        lease.publish(&self.source, &record)?;
+        Ok(PulledImage {
+            record,
+            tree,
+            was_present: false,
+        })
+    }
+
+    /// The stored image, if the name still means it and all of it is here.
+    fn unchanged(&self, origin: &dyn Origin) -> Result<Option<PulledImage>, BoxFault> {
+        let Some(record) = self.store.image(&self.source)? else {
+            return Ok(None);
+        };
+        if !fits(&record, self.reach.platform.as_ref()) || !self.is_complete(&record)? {
+            return Ok(None);
+        }
+        if origin.target_digest()?.as_ref() != Some(&record.target) {
+            return Ok(None);
+        }
+        let tree = self.store.tree(&record.chain)?;
+        Ok(tree.map(|tree| PulledImage {
+            record,
+            tree,
+            was_present: true,
+        }))
+    }
+
+    fn is_complete(&self, record: &ImageRecord) -> Result<bool, BoxFault> {
+        for content in &record.content {
+            if !self.store.has_blob(&content.digest, content.size)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The tree of the same manifest under another name, if all of its blobs are here.
+    /// Any other blob is read again, even if it is here: its digest may be right while
+    /// it is not the layer that this config speaks of.
+    fn known_tree(&self, lease: &Lease, resolved: &Resolved) -> Result<Option<Tree>, BoxFault> {
+        let images = self.store.images()?;
+        if !images
+            .iter()
+            .any(|image| image.manifest == resolved.manifest_digest)
+        {
+            return Ok(None);
+        }
+        for layer in &resolved.manifest.layers {
+            if !lease.has_blob(&layer.digest, layer.size)? {
+                return Ok(None);
+            }
+        }
+        Ok(lease.tree(&resolved.config.chain_id())?)
+    }
+
+    fn build_tree(
+        &self,
+        lease: &Lease,
+        resolved: &Resolved,
+        layers: &[LayerIndex],
+    ) -> Result<Tree, BoxFault> {
+        let chain = resolved.config.chain_id();
+        if let Some(tree) = lease.tree(&chain)? {
+            return Ok(tree);
+        }
+        let merged = layer::merge(layers)?;
+        let staging = lease.begin_tree(&chain)?;
+        let open_layer = |place: usize| {
+            let path = self
+                .store
+                .blob_path(&resolved.manifest.layers[place].digest);
+            layer::codec::decompress(fsx::open(path)?)
+        };
+        let unpacked = layer::unpack(&merged, &open_layer, &staging.rootfs(), self.progress)?;
+        fsx::write(staging.sidecar(), &unpacked.sidecar, 0o644)?;
+        let extent = Extent::of(&staging.rootfs())?;
+        Ok(staging.publish(extent)?)
+    }
+
+    fn record(&self, resolved: &Resolved) -> ImageRecord {
+        let documents = resolved
+            .documents
+            .iter()
+            .map(|(digest, bytes)| (digest.clone(), bytes.len() as u64));
+        let layers = resolved
+            .manifest
+            .layers
+            .iter()
+            .map(|layer| (layer.digest.clone(), layer.size));
+        let mut content: Vec<Content> = Vec::new();
+        for (digest, size) in documents.chain(layers) {
+            if !content.iter().any(|known| known.digest == digest) {
+                content.push(Content { digest, size });
+            }
+        }
+        ImageRecord {
+            name: self.source.to_string(),
+            target: resolved.target.clone(),
+            manifest: resolved.manifest_digest.clone(),
+            config: resolved.manifest.config.digest.clone(),
+            chain: resolved.config.chain_id(),
+            platform: resolved.config.platform.clone(),
+            content,
+            pulled: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        }
+    }
+}

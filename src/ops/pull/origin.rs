@@ -1,0 +1,263 @@
+//! Where the bytes of an image come from: a registry, or a shelf of blobs on this host.
+//!
+//! Nothing that an origin hands out is trusted: manifests are checked here, blobs by
+//! whoever reads them.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use crate::base::digest::{Digest, Mismatch, VerifyingReader};
+use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::fsx::{self, Context};
+use crate::base::path::HostPath;
+use crate::base::progress::Progress;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::manifest::Document;
+use crate::oci::reference::Reference;
+use crate::oci::source::Source;
+use crate::oci::{DocumentError, MAX_DOCUMENT};
+use crate::ops::pull::{archive, docker, embedded};
+use crate::ops::reach::Reach;
+use crate::registry::{Registry, RegistryError, Served};
+use crate::store::Store;
+
+/// A blob's bytes from some offset on, unverified.
+pub(super) type BlobReader<'a> = Box<dyn Read + Send + 'a>;
+
+/// Where the bytes of an image come from.
+pub(super) trait Origin: Sync {
+    /// The digest that the name stands for, if it can be told cheaply; a hint.
+    fn target_digest(&self) -> Result<Option<Digest>, BoxFault>;
+
+    /// The index or manifest that the name stands for, verified where a digest is known.
+    fn target(&self) -> Result<Served, BoxFault>;
+
+    /// An entry of an index, verified.
+    fn document(&self, entry: &Descriptor) -> Result<Served, BoxFault>;
+
+    /// A blob from `offset` on, not verified.
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader<'_>, BoxFault>;
+}
+
+/// Opens the origin of `source`. Asks no registry anything yet.
+pub(super) fn open<'a>(
+    source: &Source,
+    store: &Store,
+    reach: &Reach,
+    progress: &'a dyn Progress,
+) -> Result<Box<dyn Origin + 'a>, BoxFault> {
+    Ok(match source {
+        Source::Registry(reference) => Box::new(Remote {
+            registry: Registry::new(reference, &reach.registry_options(), progress),
+            reference: reference.clone(),
+        }),
+        Source::OciDir { dir, tag } => Box::new(archive::layout(dir, tag.as_deref())?),
+        Source::OciArchive { file, tag } => Box::new(archive::open(file, tag.as_deref(), store)?),
+        Source::DockerArchive { file, name } => {
+            Box::new(docker::open(file, name.as_deref(), store)?)
+        }
+        Source::Embedded(name) => Box::new(embedded::open(name)?),
+    })
+}
+
+/// A registry.
+struct Remote<'a> {
+    registry: Registry<'a>,
+    reference: Reference,
+}
+
+impl Origin for Remote<'_> {
+    fn target_digest(&self) -> Result<Option<Digest>, BoxFault> {
+        match self.reference.digest() {
+            Some(digest) => Ok(Some(digest.clone())),
+            None => Ok(self.registry.digest_of(&self.reference)?),
+        }
+    }
+
+    fn target(&self) -> Result<Served, BoxFault> {
+        Ok(self.registry.manifest(&self.reference)?)
+    }
+
+    fn document(&self, entry: &Descriptor) -> Result<Served, BoxFault> {
+        Ok(self.registry.manifest_of(entry)?)
+    }
+
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader<'_>, BoxFault> {
+        Ok(Box::new(self.registry.blob_from(descriptor, offset)))
+    }
+}
+
+/// Blobs on this host, and which of them the name stands for.
+pub(super) struct Local {
+    pub(super) target: Descriptor,
+    pub(super) shelf: Shelf,
+}
+
+/// Where blobs lie.
+pub(super) enum Shelf {
+    /// In an OCI layout's directory.
+    Dir(HostPath),
+    /// In parts of one file, or in memory.
+    Parts(HashMap<Digest, Part>),
+}
+
+/// A piece of a file, or of memory.
+#[derive(Clone)]
+pub(super) enum Part {
+    File {
+        file: Arc<File>,
+        offset: u64,
+        size: u64,
+    },
+    Memory(Arc<[u8]>),
+}
+
+/// A blob that an archive or a layout speaks of and does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("it has no blob {0}")]
+struct NoBlob(Digest);
+
+impl Fault for NoBlob {
+    fn kind(&self) -> Kind {
+        Kind::Integrity
+    }
+}
+
+impl Shelf {
+    fn open(&self, digest: &Digest, offset: u64) -> Result<BlobReader<'_>, BoxFault> {
+        match self {
+            Shelf::Dir(dir) => {
+                let path = blob_path(dir, digest);
+                let mut file = fsx::open(&path)?;
+                file.seek(SeekFrom::Start(offset)).context("read", &path)?;
+                Ok(Box::new(file))
+            }
+            Shelf::Parts(parts) => {
+                let part = parts.get(digest).ok_or_else(|| NoBlob(digest.clone()))?;
+                Ok(part.reader(offset))
+            }
+        }
+    }
+
+    /// A whole document, verified.
+    pub(super) fn document(&self, descriptor: &Descriptor) -> Result<Served, BoxFault> {
+        let (what, got) = ("manifest", descriptor.size);
+        if got > MAX_DOCUMENT {
+            return Err(DocumentError::TooLarge { what, got }.into());
+        }
+        let inner = self.open(&descriptor.digest, 0)?;
+        let object = format!("manifest {}", descriptor.digest);
+        let mut reader = VerifyingReader::new(
+            inner,
+            object.as_str(),
+            descriptor.digest.clone(),
+            descriptor.size,
+        );
+        let mut bytes = Vec::new();
+        let read = reader.read_to_end(&mut bytes);
+        read.map_err(|error| blob_error(error, &object))?;
+        Ok(Served {
+            document: Document::parse(&bytes, Some(&descriptor.media_type))?,
+            digest: descriptor.digest.clone(),
+            bytes,
+        })
+    }
+}
+
+/// Where a blob lies in an OCI layout; image-layout.md.
+pub(super) fn blob_path(dir: &HostPath, digest: &Digest) -> HostPath {
+    dir.join("blobs")
+        .join(digest.algorithm().name())
+        .join(digest.hex())
+}
+
+impl Part {
+    /// Its bytes from `offset` on.
+    pub(super) fn reader(&self, offset: u64) -> BlobReader<'static> {
+        match self {
+            Part::File {
+                file,
+                offset: start,
+                size,
+            } => Box::new(Slice {
+                file: file.clone(),
+                position: start.saturating_add(offset),
+                left: size.saturating_sub(offset),
+            }),
+            Part::Memory(bytes) => {
+                let mut cursor = Cursor::new(bytes.clone());
+                cursor.set_position(offset);
+                Box::new(cursor)
+            }
+        }
+    }
+}
+
+/// A part of a file that other threads read as well.
+struct Slice {
+    file: Arc<File>,
+    position: u64,
+    left: u64,
+}
+
+impl Read for Slice {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let count = self.file.read_at(&mut buffer[..most], self.position)?;
+        self.position += count as u64;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+impl Origin for Local {
+    fn target_digest(&self) -> Result<Option<Digest>, BoxFault> {
+        Ok(Some(self.target.digest.clone()))
+    }
+
+    fn target(&self) -> Result<Served, BoxFault> {
+        self.shelf.document(&self.target)
+    }
+
+    fn document(&self, entry: &Descriptor) -> Result<Served, BoxFault> {
+        self.shelf.document(entry)
+    }
+
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader<'_>, BoxFault> {
+        self.shelf.open(&descriptor.digest, offset)
+    }
+}
+
+/// A blob that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {object}")]
+struct Unreadable {
+    object: String,
+    source: io::Error,
+}
+
+impl Fault for Unreadable {
+    fn kind(&self) -> Kind {
+        Kind::Storage
+    }
+}
+
+/// The fault that travelled inside the `error` of reading or writing `object`.
+pub(super) fn blob_error(error: io::Error, object: &str) -> BoxFault {
+    if let Some(mismatch) = Mismatch::from_io(&error) {
+        return mismatch.clone().into();
+    }
+    let object = object.to_owned();
+    match error.downcast::<RegistryError>() {
+        Ok(error) => error.into(),
+        Err(error) => match error.downcast::<fsx::PathError>() {
+            Ok(error) => error.into(),
+            Err(source) => Unreadable { object, source }.into(),
+        },
+    }
+}

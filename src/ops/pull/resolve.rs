@@ -1,0 +1,100 @@
+//! From a name to a config: which index, which manifest, which platform.
+
+use std::io::Read;
+
+use crate::base::digest::{Digest, VerifyingReader};
+use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::progress::Progress;
+use crate::oci::config::ImageConfig;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::manifest::{Document, Manifest};
+use crate::oci::platform::Platform;
+use crate::oci::{DocumentError, MAX_DOCUMENT};
+use crate::ops::pull::origin::{Origin, blob_error};
+
+/// Indexes inside indexes; real ones have one level, sometimes two.
+const MAX_DEPTH: usize = 4;
+
+/// An image whose documents are verified; its layers are not here yet.
+pub(super) struct Resolved {
+    /// What the name stands for: the digest of an index or of the manifest.
+    pub(super) target: Digest,
+    /// The digest of the manifest.
+    pub(super) manifest_digest: Digest,
+    pub(super) manifest: Manifest,
+    pub(super) config: ImageConfig,
+    /// Indexes, manifest and config as served.
+    pub(super) documents: Vec<(Digest, Vec<u8>)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the index holds another index, {MAX_DEPTH} levels deep")]
+struct TooDeep;
+
+impl Fault for TooDeep {
+    fn kind(&self) -> Kind {
+        Kind::Integrity
+    }
+}
+
+/// Follows the chain from the name to the config of the image for `wanted`, or for the
+/// host. An image that says it is for another platform is used, with a warning: many
+/// configs are wrong, and where an index was chosen from, the index knows better.
+pub(super) fn resolve(
+    origin: &dyn Origin,
+    wanted: Option<&Platform>,
+    progress: &dyn Progress,
+) -> Result<Resolved, BoxFault> {
+    let host = Platform::host();
+    let wanted = wanted.unwrap_or(&host);
+    let mut documents = Vec::new();
+    let mut served = origin.target()?;
+    let target = served.digest.clone();
+    for _level in 0..MAX_DEPTH {
+        documents.push((served.digest.clone(), served.bytes));
+        match served.document {
+            Document::Index(index) => served = origin.document(index.choose(wanted)?)?,
+            Document::Manifest(manifest) => {
+                manifest.require_image()?;
+                let bytes = read_config(origin, &manifest.config)?;
+                let config = ImageConfig::parse_for(&manifest, &bytes)?;
+                warn_of_platform(&config.platform, wanted, progress);
+                documents.push((manifest.config.digest.clone(), bytes));
+                return Ok(Resolved {
+                    target,
+                    manifest_digest: served.digest,
+                    manifest: *manifest,
+                    config,
+                    documents,
+                });
+            }
+        }
+    }
+    Err(TooDeep.into())
+}
+
+fn warn_of_platform(got: &Platform, wanted: &Platform, progress: &dyn Progress) {
+    let is_known = !got.os.is_empty() && !got.architecture.is_empty();
+    if is_known && !wanted.is_kin_of(got) {
+        progress.warn(&format!(
+            "the image says that it is for `{got}`, expected `{wanted}`"
+        ));
+    }
+}
+
+fn read_config(origin: &dyn Origin, descriptor: &Descriptor) -> Result<Vec<u8>, BoxFault> {
+    let what = "image config";
+    if descriptor.size > MAX_DOCUMENT {
+        let got = descriptor.size;
+        return Err(DocumentError::TooLarge { what, got }.into());
+    }
+    if let Some(bytes) = descriptor.inline() {
+        return Ok(bytes);
+    }
+    let (digest, size) = (descriptor.digest.clone(), descriptor.size);
+    let mut reader = VerifyingReader::new(origin.blob(descriptor, 0)?, what, digest, size);
+    let mut bytes = Vec::new();
+    let read = reader.read_to_end(&mut bytes);
+    read.map_err(|error| blob_error(error, what))?;
+    Ok(bytes)
+}
