@@ -11,8 +11,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::base::creator::Creator;
 use crate::base::fault::{Fault, Kind};
-use crate::sys;
 
 /// An operation of the file system that failed, and on what.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,11 @@ impl PathError {
     /// Whether nothing exists under that name.
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Whether permission bits or ownership forbid it.
+    pub fn is_denied(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
     }
 
     /// Whether something exists under that name already.
@@ -244,15 +249,13 @@ pub fn write(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
     set_mode(path, mode)
 }
 
-/// A name for a private sibling of `path`, unique among processes and hosts:
-/// `.<name>.<pid>.<random>`. Sweepers know such files by the leading dot.
+/// A name for a private sibling of `path`, unique among processes and hosts, which tells
+/// its creator: `.<name>.<creator>`. Sweepers know such files by both.
 pub fn private_sibling(path: impl AsRef<Path>) -> Result<PathBuf> {
     let path = path.as_ref();
-    let random = sys::random::hex::<8>().context("draw a random name for", path)?;
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.{random}", std::process::id()));
-    Ok(path.with_file_name(name))
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let dir = path.parent().unwrap_or(path);
+    Creator::current().private_name(dir, &format!(".{name}"))
 }
 
 /// Writes a file that appears under its name whole and durable, or not at all;

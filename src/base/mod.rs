@@ -1,5 +1,6 @@
 //! The vocabulary of every other module: digests, paths, faults, progress. No policy.
 
+pub mod creator;
 pub mod digest;
 pub mod env;
 pub mod fault;

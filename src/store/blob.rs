@@ -5,10 +5,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use crate::base::creator::{Creator, Judge};
 use crate::base::digest::{Digest, Hasher, Mismatch, VerifyingReader};
 use crate::base::fsx::{self, Context, PathError};
 use crate::base::path::HostPath;
-use crate::store::creator::{Creator, Judge};
 use crate::store::{Result, Store, StoreError, sweep};
 
 /// Bytes read at once when content is hashed again.

@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::creator::Creator;
 use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
-use crate::store::creator::Creator;
 use crate::store::image::ImageRecord;
 use crate::store::{Result, Store, StoreError, document, read_document, usage};
 use crate::sys;
@@ -86,6 +86,7 @@ impl Store {
             let _the_first_error_counts = fsx::remove_tree(&private);
         }
         published?;
+        self.await_sweeps()?;
         for digest in [&record.manifest, &record.config] {
             if fsx::absent_as_none(fsx::metadata(self.blob_path(digest)))?.is_none() {
                 return Err(StoreError::Vanished(format!("blob `{digest}`")));

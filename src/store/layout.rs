@@ -23,7 +23,7 @@
 //! └── lib/                      the unpacked payload, which is not the store's business
 //! ```
 //!
-//! `<creator>` names a host, a process and a random number; see [`super::creator`].
+//! `<creator>` names a host, a process and a random number; see [`crate::base::creator`].
 //! Everything outside `leases`, `ingest`, `tmp` and `trash` is complete under its
 //! name from the moment that it has one.
 

@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::base::creator::Creator;
 use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
 use crate::oci::source::Source;
 use crate::store::blob::BlobWriter;
-use crate::store::creator::Creator;
 use crate::store::image::ImageRecord;
 use crate::store::layout::tree_name;
 use crate::store::tree::{StagingTree, Tree};
@@ -106,14 +106,14 @@ impl Lease {
         self.store.place(&document(record), &path)
     }
 
-    /// One write of one line, so that threads do not mix theirs. A lost claim after a
-    /// power cut loses nothing: the process that made it is gone as well.
+    /// One write of one line, so that threads do not mix theirs. It need not be durable:
+    /// what ends the host ends the process that claims.
     fn claim(&self, name: &str) -> Result<()> {
         let line = format!("{name}\n");
         (&self.file)
             .write_all(line.as_bytes())
             .context("write", &self.path)?;
-        Ok(())
+        self.store.await_sweeps()
     }
 }
 

@@ -8,14 +8,12 @@
 //!
 //! What keeps content from being swept is a *claim*: a reference, a container, or the
 //! lease of a pull. Whoever wants to rely on content claims it first and looks for it
-//! then; [`Store::sweep`] takes it away first and looks for claims then. Whichever
-//! order the two fall in, one sees the other.
+//! then; [`Store::sweep`] takes away what has no claim.
 //!
 //! Nothing is written for reading, so a store on a read-only file system serves runs.
 
 mod blob;
 mod container;
-mod creator;
 mod image;
 mod layout;
 mod lease;
@@ -26,6 +24,7 @@ mod usage;
 
 use std::path::Path;
 
+use crate::base::creator::Creator;
 use crate::base::digest::Mismatch;
 use crate::base::fault::{Fault, Kind};
 use crate::base::fsx::{self, PathError};
@@ -38,7 +37,6 @@ pub use lease::Lease;
 pub use sweep::{Removed, Swept};
 pub use tree::{Extent, StagingTree, Tree};
 
-use creator::Creator;
 use layout::Layout;
 
 /// Bytes of a small document of our own that is read whole; options of a container
@@ -198,7 +196,12 @@ impl Store {
         let mut attempt = 1;
         let placed = loop {
             match fsx::create_dir_all(dir).and_then(|()| fsx::rename(&private, path)) {
-                Err(error) if error.is_not_found() && attempt < PLACE_ATTEMPTS => attempt += 1,
+                Err(error)
+                    if attempt < PLACE_ATTEMPTS
+                        && (error.is_not_found() || error.is_already_there()) =>
+                {
+                    attempt += 1;
+                }
                 result => break result,
             }
         };
@@ -225,7 +228,13 @@ impl Store {
     /// `None` where it was gone already. `what` ends up in the private name.
     fn set_aside(&self, path: &Path, what: &str) -> Result<Option<HostPath>> {
         let aside = Creator::current().private_name(&self.layout.trash(), what)?;
-        let moved = fsx::absent_as_none(fsx::rename(path, &aside))?;
+        let mut moved = fsx::rename(path, &aside);
+        if moved.as_ref().is_err_and(PathError::is_denied) {
+            // A directory changes its `..` when it moves, which takes the right to write it.
+            fsx::set_mode(path, 0o700)?;
+            moved = fsx::rename(path, &aside);
+        }
+        let moved = fsx::absent_as_none(moved)?;
         Ok(moved.map(|()| HostPath::new(aside)))
     }
 

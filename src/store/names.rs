@@ -7,9 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::creator::{Creator, Judge};
 use crate::base::fsx;
 use crate::base::path::HostPath;
-use crate::store::creator::{Creator, Judge};
 use crate::store::{Result, Store, StoreError, document, read_document, sweep};
 
 const NAME_MAX: usize = 128;

@@ -1,18 +1,23 @@
 //! Removing what nobody claims: leftovers of killed processes, content of forgotten images.
 //!
-//! Safe while pulls run. Unclaimed content is first renamed into the trash, then all
-//! claims are read again, what has been claimed meanwhile goes back, and only the rest
-//! is removed; a pull claims before it looks. Not seen are guests that run on other
-//! hosts from a tree whose image and containers have been removed.
+//! Safe while pulls run: a sweep announces itself, then reads all claims, and takes away
+//! what has none; a pull claims, then waits for announced sweeps, and looks then. So
+//! one of the two sees the other, and a pull never has content taken from under it.
+//! The wait ends with the renames into the trash; removing comes after. Should it time
+//! out, or NFS show a stale directory, a pull may find at its end that content has gone,
+//! says so and publishes nothing.
+//!
+//! Not seen are guests that run on other hosts from a tree whose image and containers
+//! have been removed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::base::creator::{Creator, Judge};
 use crate::base::digest::{Algorithm, Digest};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
-use crate::store::creator::{Creator, Judge};
 use crate::store::layout::tree_name;
 use crate::store::{DOCUMENT_LIMIT, Result, Store, remove_any, usage};
 
@@ -21,6 +26,16 @@ pub(super) const INGEST_GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// The same for scratch directories, whose runs may be long jobs.
 const RUN_GRACE: Duration = Duration::from_secs(60 * 24 * 3600);
+
+/// What the announcement of a sweep is called among the leases.
+const ANNOUNCED: &str = "sweep";
+
+/// How long a pull waits for a sweep to take away what nobody claims, a matter of
+/// milliseconds; also how long that of a host which we cannot ask counts.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The pause between two looks.
+const SWEEP_PAUSE: Duration = Duration::from_millis(2);
 
 /// What a sweep did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,11 +69,13 @@ struct Claims {
     names: BTreeSet<String>,
 }
 
-/// Unclaimed content that has been moved to the trash.
-struct Candidate {
-    name: String,
-    home: HostPath,
-    aside: HostPath,
+/// The announcement of a sweep, withdrawn when dropped.
+struct Announcement(PathBuf);
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        let _the_end_of_this_process_withdraws_it_too = fsx::remove_file(&self.0);
+    }
 }
 
 impl Store {
@@ -73,6 +90,7 @@ impl Store {
         for dir in self.layout.private() {
             self.sweep_private(&dir, &judge, &mut swept)?;
         }
+        self.sweep_siblings(&judge, &mut swept)?;
         for path in self.sweep_names()? {
             swept.removed.push(Removed {
                 path: self.shown(&path),
@@ -89,58 +107,116 @@ impl Store {
         let runs = *dir == self.layout.tmp();
         let grace = if runs { RUN_GRACE } else { INGEST_GRACE };
         for entry in fsx::read_dir(dir)? {
-            let path = HostPath::new(entry.path());
-            let Some(meta) = fsx::absent_as_none(fsx::symlink_metadata(&path))? else {
-                continue;
-            };
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if judge.is_leftover(&name, meta.modified().unwrap_or(UNIX_EPOCH), grace) {
-                // From here on it is ours: a pull that wants to resume it finds nothing.
-                if let Some(aside) = self.set_aside(&path, "leftover")? {
-                    self.remove_aside(&path, &aside, swept)?;
+            self.sweep_if_left(&HostPath::new(entry.path()), grace, judge, swept)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what killed processes left beside the files that they were making:
+    /// copies of trees in containers, the payload in `lib`, probes of the home itself.
+    fn sweep_siblings(&self, judge: &Judge, swept: &mut Swept) -> Result<()> {
+        let mut dirs = vec![self.home().clone(), self.home().join("lib")];
+        dirs.extend(
+            self.containers()?
+                .into_iter()
+                .map(|container| container.dir),
+        );
+        for dir in dirs {
+            for entry in fsx::absent_as_none(fsx::read_dir(&dir))?.unwrap_or_default() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let is_private = name.starts_with('.') && Creator::parse(&name).is_some();
+                if is_private {
+                    self.sweep_if_left(&HostPath::new(entry.path()), RUN_GRACE, judge, swept)?;
                 }
             }
         }
         Ok(())
     }
 
+    /// Removes a private file or tree if nobody is working on it any more.
+    fn sweep_if_left(
+        &self,
+        path: &HostPath,
+        grace: Duration,
+        judge: &Judge,
+        swept: &mut Swept,
+    ) -> Result<()> {
+        let Some(meta) = fsx::absent_as_none(fsx::symlink_metadata(path))? else {
+            return Ok(());
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if judge.is_leftover(&name, meta.modified().unwrap_or(UNIX_EPOCH), grace) {
+            // From here on it is ours: a pull that wants to resume it finds nothing.
+            if let Some(aside) = self.set_aside(path, "leftover")? {
+                self.remove_aside(path, &aside, swept)?;
+            }
+        }
+        Ok(())
+    }
+
     fn sweep_content(&self, judge: &Judge, swept: &mut Swept) -> Result<()> {
+        let announcement = self.announce()?;
         let claims = self.claims(judge)?;
-        let mut candidates = Vec::new();
+        let mut unclaimed = Vec::new();
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
             let prefix = format!("{}:", algorithm.name());
-            let unclaimed = unclaimed_in(&self.layout.blobs(algorithm), &prefix, &claims)?;
-            candidates.extend(unclaimed);
+            unclaimed.extend(unclaimed_in(
+                &self.layout.blobs(algorithm),
+                &prefix,
+                &claims,
+            )?);
         }
         let trees = unclaimed_in(&self.layout.trees(), "", &claims)?;
-        let paths = trees.iter().map(|(name, _)| format!("trees/{name}"));
-        let used = usage::in_use(&paths.collect());
+        let names = trees.iter().map(|(name, _)| format!("trees/{name}"));
+        let used = usage::in_use(&names.collect());
         for (name, path) in trees {
             match used.contains(&format!("trees/{name}")) {
                 true => swept.in_use.push(name),
-                false => candidates.push((name, path)),
+                false => unclaimed.push((name, path)),
             }
         }
-        let mut moved = Vec::new();
-        for (name, home) in candidates {
-            if let Some(aside) = self.set_aside(&home, "unclaimed")? {
-                moved.push(Candidate { name, home, aside });
-            }
+        let mut aside = Vec::new();
+        for (_, path) in unclaimed {
+            let moved = self.set_aside(&path, "unclaimed")?;
+            aside.extend(moved.map(|moved| (path, moved)));
         }
-        if moved.is_empty() {
-            return Ok(());
+        drop(announcement);
+        for (path, moved) in aside {
+            self.remove_aside(&path, &moved, swept)?;
         }
-        let claims = self.claims(judge);
-        for candidate in moved {
-            let is_claimed = |claims: &Claims| claims.names.contains(&candidate.name);
-            // Without certainty everything goes back; the error is returned below.
-            if claims.as_ref().map_or(true, is_claimed) {
-                restore(&candidate)?;
-            } else {
-                self.remove_aside(&candidate.home, &candidate.aside, swept)?;
-            }
+        Ok(())
+    }
+
+    fn announce(&self) -> Result<Announcement> {
+        let path = Creator::current().private_name(&self.layout.leases(), ANNOUNCED)?;
+        fsx::create_new(&path, 0o600)?;
+        Ok(Announcement(path))
+    }
+
+    /// Waits until no sweep is about to take content away. To be called between a claim
+    /// and the look at what is claimed.
+    pub(super) fn await_sweeps(&self) -> Result<()> {
+        let deadline = Instant::now() + SWEEP_PATIENCE;
+        while self.is_sweep_announced()? && Instant::now() < deadline {
+            std::thread::sleep(SWEEP_PAUSE);
         }
-        claims.map(drop)
+        Ok(())
+    }
+
+    fn is_sweep_announced(&self) -> Result<bool> {
+        let mut announced = fsx::read_dir(self.layout.leases())?;
+        let is_sweep = |name: &str| Creator::parse(name).is_some_and(|(what, _)| what == ANNOUNCED);
+        announced.retain(|entry| is_sweep(&entry.file_name().to_string_lossy()));
+        if announced.is_empty() {
+            return Ok(false);
+        }
+        let judge = Judge::new(SystemTime::now());
+        let is_alive = |entry: &std::fs::DirEntry| {
+            let changed = entry.metadata().and_then(|meta| meta.modified());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            changed.is_ok_and(|changed| !judge.is_leftover(&name, changed, SWEEP_PATIENCE))
+        };
+        Ok(announced.iter().any(is_alive))
     }
 
     /// Everything that references, containers and the leases of the living claim.
@@ -227,15 +303,6 @@ fn unclaimed_in(dir: &HostPath, prefix: &str, claims: &Claims) -> Result<Vec<(St
         }
     }
     Ok(unclaimed)
-}
-
-/// Puts back what has been claimed since it was taken. If the claimant has made its own
-/// meanwhile, ours is not needed: it has the same content.
-fn restore(candidate: &Candidate) -> Result<()> {
-    match fsx::rename(&candidate.aside, &candidate.home) {
-        Err(error) if error.is_already_there() => remove_any(&candidate.aside),
-        result => Ok(result?),
-    }
 }
 
 /// The time by the clock of the file system that the store is on, which on a shared one

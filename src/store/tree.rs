@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::creator::{Creator, boot_id, host_name};
 use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
-use crate::store::creator::{Creator, boot_id, host_name};
 use crate::store::layout::tree_name;
 use crate::store::{DOCUMENT_LIMIT, Result, Store, document, read_document};
 

@@ -213,13 +213,99 @@ fn a_container_keeps_its_image_and_goes_with_its_names() {
     store.sweep().expect("sweep");
     assert!(store.tree(&image.chain).expect("read").is_some());
     // What overlayfs leaves: a directory without any right.
-    let work = container.dir.join("work/work");
+    let dir = &container.dir;
+    let work = dir.join("work/work");
     std::fs::create_dir_all(&work).expect("the container's directory is there");
     std::fs::set_permissions(&work, PermissionsExt::from_mode(0o000)).expect("it is ours");
     store.remove_container(&id).expect("remove");
     assert_eq!(store.names().expect("list"), []);
     store.sweep().expect("sweep");
     assert_eq!(home.content(), BTreeSet::new());
+}
+
+#[test]
+fn what_a_guest_runs_from_is_not_swept() {
+    let home = Home::new();
+    let store = home.open();
+    let image = pull(&store, "alpine", "one");
+    let container = store
+        .create_container(&image, None, ().into())
+        .expect("create");
+    let used = pull(&store, "used", "two");
+    let tree = store.tree(&used.chain).expect("read").expect("it is there");
+    // As PRoot's command line names the root and a bind.
+    let mut guest = Command::new("sleep");
+    std::os::unix::process::CommandExt::arg0(&mut guest, &*tree.rootfs);
+    let mut guest = guest.arg("600").spawn().expect("sleep starts");
+    let mut other = Command::new("sleep");
+    std::os::unix::process::CommandExt::arg0(&mut other, &*container.dir);
+    let mut other = other.arg("600").spawn().expect("sleep starts");
+    for (child, path) in [(&guest, &*tree.rootfs), (&other, &*container.dir)] {
+        await_arguments(child.id(), path);
+    }
+    store.remove_image(&source("used")).expect("remove");
+    let swept = store.sweep().expect("sweep");
+    let running = store.running_containers().expect("list");
+    for child in [&mut guest, &mut other] {
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+    }
+    assert_eq!(swept.in_use.len(), 1, "{swept:?}");
+    assert_eq!(running, [container.record.id]);
+    assert!(store.tree(&used.chain).expect("read").is_some());
+    assert_eq!(store.running_containers().expect("list"), [""; 0]);
+    assert_eq!(store.sweep().expect("sweep").in_use, [""; 0]);
+    assert!(store.tree(&used.chain).expect("read").is_none());
+}
+
+/// Waits until a started process shows its arguments, a moment after its start.
+fn await_arguments(pid: u32, first: &Path) {
+    let path = format!("/proc/{pid}/cmdline");
+    let first = first.as_os_str().as_encoded_bytes();
+    while !std::fs::read(&path).expect("it runs").starts_with(first) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_read_only_home_serves_readers() {
+    let home = Home::new();
+    let image = pull(&home.open(), "alpine", "one");
+    let modes = |mode| {
+        for dir in [
+            "",
+            "refs",
+            "trees",
+            "containers",
+            "names",
+            "blobs",
+            "leases",
+            "ingest",
+            "tmp",
+            "trash",
+        ] {
+            fsx::set_mode(home.0.join(dir), mode).expect("it is ours");
+        }
+    };
+    modes(0o555);
+    let store = home.open();
+    let found = store.image(&source("alpine")).expect("read");
+    let tree = store.tree(&image.chain).expect("read");
+    let config = store.read_blob(&image.config, 99).expect("read");
+    let failed = store.lease().map(drop);
+    modes(0o755);
+    assert_eq!(found.as_ref(), Some(&image));
+    assert!(tree.is_some());
+    assert_eq!(config, b"config of one");
+    // Root writes where it likes.
+    if !nix::unistd::geteuid().is_root() {
+        let error = failed.expect_err("nothing can be written");
+        let hints = coracle::base::fault::Fault::hints(&error);
+        assert!(
+            hints.iter().any(|hint| hint.contains("CORACLE_HOME")),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -260,7 +346,7 @@ fn sweeps_and_pulls_at_once_lose_nothing() {
             scope.spawn(move || {
                 // All share one seed: each pull meets content that another has just left unclaimed.
                 let name = format!("image{number}");
-                for _ in 0..25 {
+                for _ in 0..12 {
                     let lease = store.lease().expect("a lease");
                     let image = put_image(&lease, &name, "shared");
                     lease
@@ -278,7 +364,7 @@ fn sweeps_and_pulls_at_once_lose_nothing() {
             });
         }
         for _ in 0..2 {
-            scope.spawn(|| (0..50).for_each(|_| drop(store.sweep().expect("sweep"))));
+            scope.spawn(|| (0..25).for_each(|_| drop(store.sweep().expect("sweep"))));
         }
     });
     store.sweep().expect("sweep");
@@ -415,7 +501,9 @@ fn killed_child() {
     std::fs::create_dir(staging.rootfs()).expect("the staging tree is ours");
     std::fs::write(staging.rootfs().join("file"), "half").expect("write");
     let scratch = store.scratch().expect("a name");
-    fsx::create_dir(&scratch, 0o000).expect("the name is free");
+    fsx::create_dir(&scratch, 0o555).expect("the name is free");
+    let half_made = fsx::private_sibling(store.home().join("lib")).expect("a name");
+    fsx::create_dir(half_made, 0o555).expect("the name is free");
     writeln!(std::io::stdout(), "amid").expect("the parent reads");
     loop {
         std::thread::park();

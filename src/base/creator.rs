@@ -22,8 +22,10 @@ const HOST_KEY_DIGITS: usize = 16;
 const PROC_LIMIT: u64 = 64 * 1024;
 
 /// A process that makes private files.
+///
+/// A private name is `<what>.<host>.<pid>.<start>.<random>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Creator {
+pub struct Creator {
     host: String,
     pid: u32,
     /// Clock ticks from boot to the start of the process. proc_pid_stat(5), field 22.
@@ -32,7 +34,7 @@ pub(super) struct Creator {
 
 impl Creator {
     /// This process.
-    pub(super) fn current() -> Creator {
+    pub fn current() -> Creator {
         Creator {
             host: host_key(),
             pid: std::process::id(),
@@ -41,14 +43,14 @@ impl Creator {
     }
 
     /// A new private name in `dir`, unique among processes and hosts: `what` and this creator.
-    pub(super) fn private_name(&self, dir: &Path, what: &str) -> fsx::Result<PathBuf> {
+    pub fn private_name(&self, dir: &Path, what: &str) -> fsx::Result<PathBuf> {
         let random = sys::random::hex::<8>().context("draw a random name in", dir)?;
         let Creator { host, pid, started } = self;
         Ok(dir.join(format!("{what}.{host}.{pid}.{started}.{random}")))
     }
 
     /// The `what` and the creator in a private name.
-    pub(super) fn parse(name: &str) -> Option<(&str, Creator)> {
+    pub fn parse(name: &str) -> Option<(&str, Creator)> {
         let mut fields = name.rsplitn(5, '.').skip(1);
         let started = fields.next()?.parse().ok()?;
         let pid = fields.next()?.parse().ok()?;
@@ -74,24 +76,24 @@ impl Creator {
     }
 }
 
-/// Tells leftovers from work in progress, as seen by one process at one time.
+/// Tells leftovers from work in progress, as seen by one process at one time. kill(2).
 #[derive(Debug)]
-pub(super) struct Judge {
+pub struct Judge {
     here: Creator,
     now: SystemTime,
 }
 
 impl Judge {
-    /// `now` in the clock of the file system that the files are on, which on a
+    /// A judge of this process. `now` is in the clock of the file system that the files are on, which on a
     /// shared one is not this host's.
-    pub(super) fn new(now: SystemTime) -> Judge {
+    pub fn new(now: SystemTime) -> Judge {
         let here = Creator::current();
         Judge { here, now }
     }
 
     /// Whether the private file `name`, last changed at `changed`, belongs to nobody:
     /// its creator on this host has ended, or it cannot be known and `grace` is over.
-    pub(super) fn is_leftover(&self, name: &str, changed: SystemTime, grace: Duration) -> bool {
+    pub fn is_leftover(&self, name: &str, changed: SystemTime, grace: Duration) -> bool {
         match Creator::parse(name) {
             Some((_, creator)) if self.here.shares_host(&creator) => creator.is_gone(),
             _ => self
@@ -115,13 +117,13 @@ fn process_state(pid: &str) -> Option<(char, u64)> {
 }
 
 /// The name of this boot of this host, random for every boot. random(4).
-pub(super) fn boot_id() -> Option<String> {
+pub fn boot_id() -> Option<String> {
     let id = fsx::read("/proc/sys/kernel/random/boot_id", PROC_LIMIT).ok()?;
     Some(String::from_utf8(id).ok()?.trim().to_owned())
 }
 
 /// This host's own name. gethostname(2).
-pub(super) fn host_name() -> String {
+pub fn host_name() -> String {
     let name = nix::unistd::gethostname().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
