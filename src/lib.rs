@@ -11,6 +11,8 @@ pub mod host;
 
 pub mod gpu;
 
+pub mod embed;
+
 pub mod layer;
 
 pub mod store;

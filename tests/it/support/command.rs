@@ -1,18 +1,19 @@
 //! One command: what it is given, and what it answered. A failed assertion prints all of it.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::stream::Stream;
+
 /// After this long a command hangs, and is killed. It is no measurement: nothing here comes near it.
-const HUNG: Duration = Duration::from_secs(300);
+const HUNG: Duration = Duration::from_secs(120);
 
 /// A command to be run.
 #[derive(Clone, Debug, Default)]
@@ -111,8 +112,8 @@ impl Run {
         let started = self.command().spawn();
         let mut child =
             started.unwrap_or_else(|error| panic!("cannot start {:?}: {error}", self.argv));
-        let stdout = collect(child.stdout.take().expect("stdout was piped"));
-        let stderr = collect(child.stderr.take().expect("stderr was piped"));
+        let stdout = Stream::new(child.stdout.take().expect("stdout was piped"));
+        let stderr = Stream::new(child.stderr.take().expect("stderr was piped"));
         Running {
             stdin: child.stdin.take(),
             child,
@@ -123,13 +124,13 @@ impl Run {
     }
 }
 
-/// A command on its way. Dropped unfinished, it is killed.
+/// A command on its way.
 pub(crate) struct Running {
     /// Its stdin; drop it to end the input.
     pub(crate) stdin: Option<ChildStdin>,
     child: Child,
-    stdout: JoinHandle<Vec<u8>>,
-    stderr: JoinHandle<Vec<u8>>,
+    stdout: Stream,
+    stderr: Stream,
     argv: Vec<OsString>,
 }
 
@@ -142,6 +143,19 @@ impl Running {
     /// Sends a signal to the process, and to no other.
     pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).expect("the child is not reaped yet, so its id is its own");
+    }
+
+    /// Waits until a text stands in its stdout.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, text: &str) {
+        if !self.stdout.wait_for(text) {
+            panic!(
+                "{text:?} never appeared in {:?}: {}\n{}",
+                self.argv,
+                self.stdout.text(),
+                self.stderr.text()
+            );
+        }
     }
 
     /// Waits for its end, and for everybody who holds its stdout or stderr.
@@ -163,15 +177,19 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let join =
-            |thread: JoinHandle<Vec<u8>>| thread.join().expect("reading a pipe does not panic");
-        Output {
+        let ended = self.stdout.wait_for_end() && self.stderr.wait_for_end();
+        let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+        let output = Output {
             argv: self.argv,
             status,
-            stdout: text(join(self.stdout)),
-            stderr: text(join(self.stderr)),
-        }
+            stdout,
+            stderr,
+        };
+        assert!(
+            ended,
+            "a process that it left behind holds its output open\n{output}"
+        );
+        output
     }
 }
 
@@ -280,13 +298,4 @@ fn shorten(text: &str) -> String {
         String::from_utf8_lossy(head),
         String::from_utf8_lossy(tail)
     )
-}
-
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes)
-            .expect("a pipe can be read until its writers are gone");
-        bytes
-    })
 }

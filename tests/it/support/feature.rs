@@ -37,7 +37,7 @@ impl Feature {
                 "user namespaces with mounts",
                 &["unshare", "-Urm", "mount", "-t", "tmpfs", "none", "/mnt"],
             ),
-            Self::Ptrace => tried("ptrace", &[fixture::path("bin/traceme")]),
+            Self::Ptrace => tried("ptrace", &[fixture::path("bin/host/traceme")]),
             Self::DockerRegistry => installed("docker-registry"),
             Self::Umoci => installed("umoci"),
         }

@@ -6,6 +6,7 @@ pub(crate) mod fixture;
 pub(crate) mod leftover;
 pub(crate) mod registry;
 pub(crate) mod sandbox;
+pub(crate) mod stream;
 pub(crate) mod terminal;
 pub(crate) mod tree;
 

@@ -1,26 +1,22 @@
 //! A command on a pseudo-terminal, and somebody who types; `script` of util-linux makes the terminal.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::{Child, ChildStdin, Command};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use super::Sandbox;
-
-/// How long a text may take to appear before the session counts as stuck; it is no measurement.
-const STUCK: Duration = Duration::from_secs(60);
+use super::stream::Stream;
 
 /// A session on a terminal of 33 rows and 77 columns, without echo.
 pub(crate) struct Terminal {
     child: Child,
     keyboard: Option<ChildStdin>,
-    screen: Arc<Mutex<Vec<u8>>>,
-    reader: Option<std::thread::JoinHandle<()>>,
+    screen: Stream,
 }
 
 impl Terminal {
     /// Starts `coracle ARGUMENT...` with the terminal as its stdin, stdout, stderr and controlling terminal.
-    pub(crate) fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
+    /// `host` is a command that imitates a host and runs the words that follow it.
+    pub(crate) fn start(sandbox: &Sandbox, host: &[String], arguments: &[&str]) -> Self {
         let binary = sandbox.binary();
         let words = std::iter::once(binary.to_str().expect("the sandbox has a plain name"))
             .chain(arguments.iter().copied());
@@ -28,28 +24,17 @@ impl Terminal {
         let line = format!("tty; stty rows 33 cols 77 -echo; exec {}", quoted.join(" "));
         let script = sandbox.command(["script", "-q", "-e", "-f", "-c", &line, "/dev/null"]);
         let mut child = script
+            .behind(host)
             .env("TERM", "dumb")
             .env("SHELL", "/bin/sh")
             .command()
             .spawn()
             .expect("util-linux is installed");
-        let screen = Arc::new(Mutex::new(Vec::new()));
-        let mut output = child.stdout.take().expect("stdout was piped");
-        let shown = Arc::clone(&screen);
-        let reader = std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = output.read(&mut buffer) {
-                shown
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .extend_from_slice(&buffer[..count]);
-            }
-        });
+        let screen = Stream::new(child.stdout.take().expect("stdout was piped"));
         Self {
             keyboard: child.stdin.take(),
             child,
             screen,
-            reader: Some(reader),
         }
     }
 
@@ -69,27 +54,17 @@ impl Terminal {
     /// With all that was shown, when the session ends or stalls before.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> &mut Self {
-        let begin = Instant::now();
-        while !self.shown().contains(text) {
-            let over = self
-                .reader
-                .as_ref()
-                .is_none_or(std::thread::JoinHandle::is_finished);
-            let stuck = begin.elapsed() > STUCK;
-            assert!(
-                self.shown().contains(text) || !(over || stuck),
-                "{text:?} never appeared in:\n{}",
-                self.shown()
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        assert!(
+            self.screen.wait_for(text),
+            "{text:?} never appeared in:\n{}",
+            self.shown()
+        );
         self
     }
 
     /// All that was shown until now, with plain line ends.
     pub(crate) fn shown(&self) -> String {
-        let screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&screen).replace("\r\n", "\n")
+        self.screen.text().replace("\r\n", "\n")
     }
 
     /// Gives the terminal another size; the kernel tells the foreground process.
@@ -116,9 +91,6 @@ impl Terminal {
     pub(crate) fn finish(mut self) -> (i32, String) {
         drop(self.keyboard.take());
         let status = self.child.wait().expect("the child is ours to wait for");
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
         (status.code().unwrap_or(-1), self.shown())
     }
 }
