@@ -5,7 +5,11 @@ use std::process::ExitCode;
 use coracle::cli;
 
 fn main() -> ExitCode {
-    #[expect(clippy::exit, reason = "a panic ends here, before it can print more")]
+    #[expect(
+        clippy::exit,
+        clippy::disallowed_methods,
+        reason = "a panic ends here, before it can print more"
+    )]
     std::panic::set_hook(Box::new(|panic| {
         std::process::exit(cli::report::panicked(panic).into())
     }));

@@ -1,4 +1,8 @@
 //! Every environment variable that coracle reads or sets, in one place.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the replacement that the lint names"
+)]
 
 use std::ffi::OsString;
 

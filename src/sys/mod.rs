@@ -4,6 +4,10 @@
 //! documentation with the man page. What `nix` offers safely is called where it
 //! is needed, without a wrapper here.
 #![allow(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "base::fsx stands on this row and cannot be used in it"
+)]
 
 pub mod mount;
 pub mod namespace;

@@ -2,9 +2,14 @@
 //!
 //! Everything here runs `coracle` as a plain user would, from outside, against real parts that `ci/fixtures` made.
 //! Set `CORACLE_BIN` to test another binary than the one cargo built, and `MUST_WORK=1` to turn skips into failures.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests look at the same things by other means than the code they test"
+)]
 
 mod support;
 
+mod embed;
 mod engine;
 mod hosts;
 mod install;
