@@ -54,6 +54,8 @@ pub const PROOT_NO_SECCOMP: &str = "PROOT_NO_SECCOMP";
 pub const PROOT_TMP_DIR: &str = "PROOT_TMP_DIR";
 /// Set for PRoot: its loader, where that lies unpacked beside it.
 pub const PROOT_LOADER: &str = "PROOT_LOADER";
+/// Set for PRoot: the same for 32-bit programs.
+pub const PROOT_LOADER_32: &str = "PROOT_LOADER_32";
 /// Set in the guest: its host name.
 pub const HOSTNAME: &str = "HOSTNAME";
 /// Slurm's number of the job that we are part of.

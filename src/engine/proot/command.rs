@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use nix::unistd::{getegid, geteuid};
 
+use super::Acceleration;
 use super::prepare::Binding;
-use super::{Acceleration, Program};
 use crate::base::path::HostPath;
 use crate::base::{env, fsx};
 use crate::plan::{RunPlan, UserView};
@@ -14,11 +14,11 @@ use crate::plan::{RunPlan, UserView};
 /// handed over as environment.
 pub(super) fn argv(
     plan: &RunPlan,
-    program: &Program,
+    proot: &HostPath,
     rootfs: &HostPath,
     bindings: &[Binding],
 ) -> Vec<OsString> {
-    let mut argv: Vec<OsString> = vec![program.path.as_os_str().to_owned()];
+    let mut argv: Vec<OsString> = vec![proot.as_os_str().to_owned()];
     argv.extend(["-r".into(), rootfs.as_os_str().to_owned()]);
     for Binding { source, target } in bindings {
         let mut pair = source.as_os_str().to_owned();
@@ -66,25 +66,28 @@ fn utsname(hostname: &str) -> String {
     format!("\\Linux\\{hostname}\\{release}\\{version}\\{machine}\\{domain}\\-1\\")
 }
 
-/// The guest's environment, and before it what PRoot itself reads. `temporary` is where
-/// PRoot may put files of its own; programs must run from there.
+/// The guest's environment, and before it what PRoot itself reads. With its loaders beside
+/// it in `payload`, PRoot unpacks none into `temporary`, where a killed one would leave it.
 pub(super) fn environment(
     plan: &RunPlan,
-    program: &Program,
+    payload: &HostPath,
     acceleration: Acceleration,
     temporary: &HostPath,
 ) -> Vec<(OsString, OsString)> {
-    let mut own: Vec<(OsString, OsString)> =
-        vec![(env::PROOT_TMP_DIR.into(), temporary.as_os_str().to_owned())];
-    if let Some(loader) = &program.loader {
-        own.push((env::PROOT_LOADER.into(), loader.as_os_str().to_owned()));
-    }
+    let path = |path: &HostPath| path.as_os_str().to_owned();
+    let mut all: Vec<(OsString, OsString)> = vec![
+        (env::PROOT_LOADER.into(), path(&payload.join("loader"))),
+        (
+            env::PROOT_LOADER_32.into(),
+            path(&payload.join("loader-m32")),
+        ),
+        (env::PROOT_TMP_DIR.into(), path(temporary)),
+    ];
     if acceleration == Acceleration::Off {
-        own.push((env::PROOT_NO_SECCOMP.into(), "1".into()));
+        all.push((env::PROOT_NO_SECCOMP.into(), "1".into()));
     }
+    let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"PROOT_");
     let guests = plan.environment.iter();
-    let guests = guests.filter(|(name, _)| own.iter().all(|(taken, _)| taken != name));
-    let guests: Vec<_> = guests.cloned().collect();
-    own.extend(guests);
-    own
+    all.extend(guests.filter(|(name, _)| !is_ours(name)).cloned());
+    all
 }

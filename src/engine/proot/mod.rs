@@ -24,18 +24,8 @@ use crate::base::progress::Progress;
 use crate::engine::sight::Missing;
 use crate::engine::{Engine, Outcome, Stop, supervise, view};
 use crate::plan::{RunPlan, Source, View};
-use crate::sys;
+use crate::sys::process::Program;
 use error::{ProotError, Step};
-
-/// Where PRoot lies, unpacked and executable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
-    /// PRoot itself.
-    pub path: HostPath,
-    /// Its loader, where it lies beside; without it, PRoot unpacks the one inside it into
-    /// its temporary directory on each start.
-    pub loader: Option<HostPath>,
-}
 
 /// How PRoot learns of system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +39,16 @@ pub enum Acceleration {
 /// The engine.
 #[derive(Clone, Debug)]
 pub struct Proot {
-    program: Program,
+    payload: HostPath,
     acceleration: Acceleration,
 }
 
 impl Proot {
-    /// The engine, with the PRoot at `program`.
-    pub fn new(program: Program, acceleration: Acceleration) -> Proot {
+    /// The engine, with the unpacked `payload`: a directory with `proot`, `loader` and
+    /// `loader-m32`, from which programs may run.
+    pub fn new(payload: HostPath, acceleration: Acceleration) -> Proot {
         Proot {
-            program,
+            payload,
             acceleration,
         }
     }
@@ -95,11 +86,11 @@ impl Proot {
             Missing::NotExecutable => ProotError::NotExecutable(name.clone()),
         })?;
         limit_cpus(plan.cpus.as_deref())?;
-        let argv = command::argv(plan, &self.program, &rootfs, &bindings);
-        let environment = command::environment(plan, &self.program, self.acceleration, dir);
-        let program = sys::process::Program::new(&argv, &environment)
-            .step("pass on the arguments of", name.display())?;
-        let path = &self.program.path;
+        let path = self.payload.join("proot");
+        let argv = command::argv(plan, &path, &rootfs, &bindings);
+        let environment = command::environment(plan, &self.payload, self.acceleration, dir);
+        let program =
+            Program::new(&argv, &environment).step("pass on the arguments of", name.display())?;
         Err(program.exec(path.as_os_str())).step("execute", path)?
     }
 }
