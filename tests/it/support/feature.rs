@@ -20,6 +20,8 @@ pub(crate) enum Feature {
     Ptrace,
     /// Debian's `docker-registry`.
     DockerRegistry,
+    /// The binary under test is the static one that `ci/build` makes.
+    StaticBinary,
     /// `umoci`, whose extraction ours is compared with.
     Umoci,
 }
@@ -39,6 +41,13 @@ impl Feature {
             ),
             Self::Ptrace => tried("ptrace", &[fixture::path("bin/host/traceme")]),
             Self::DockerRegistry => installed("docker-registry"),
+            Self::StaticBinary => {
+                let built = std::env::var_os("CORACLE_BIN")
+                    .is_some_and(|path| Path::new(&path).ends_with("dist/coracle"));
+                built
+                    .then_some(())
+                    .ok_or_else(|| "CORACLE_BIN is not dist/coracle, which ci/build makes".into())
+            }
             Self::Umoci => installed("umoci"),
         }
     }

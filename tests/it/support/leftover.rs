@@ -34,8 +34,9 @@ pub(crate) fn assert_no_process(token: &str) {
         }
         if begin.elapsed() > Duration::from_secs(10) {
             // They were started by this test, or they would not carry its token.
-            left.iter()
-                .for_each(|id| drop(kill(Pid::from_raw(*id), Signal::SIGKILL)));
+            for id in &left {
+                let _ = kill(Pid::from_raw(*id), Signal::SIGKILL);
+            }
             panic!("processes with {token:?} were still there: {left:?}");
         }
         std::thread::sleep(Duration::from_millis(10));
