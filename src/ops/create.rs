@@ -4,6 +4,7 @@ use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx::{self, PathError};
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::{ImageConfig, RunConfig};
 use crate::oci::source::Source as ImageSource;
 use crate::ops::facts::Gathered;
@@ -13,9 +14,6 @@ use crate::ops::reach::Reach;
 use crate::plan::wish::{Facts, Wish};
 use crate::plan::{Root, RunPlan, Source, View, build};
 use crate::store::{Container, ImageRecord, Store, StoreError};
-
-/// Bytes of an image config; image-spec gives no limit, registries take 4 MiB.
-const CONFIG_LIMIT: u64 = 4 << 20;
 
 /// What to create.
 #[derive(Clone, Debug)]
@@ -140,7 +138,7 @@ fn of_container(store: &Store, container: Container) -> Result<Subject, BoxFault
     };
     let wish = serde_json::from_value(record.options.clone()).map_err(options)?;
     let tree = store.tree(&record.chain)?.ok_or_else(gone)?;
-    let config = store.read_blob(&record.config, CONFIG_LIMIT)?;
+    let config = store.read_blob(&record.config, MAX_DOCUMENT)?;
     Ok(Subject {
         config: ImageConfig::parse(&config)?.config,
         lower: tree.rootfs,
@@ -158,7 +156,7 @@ fn of_image(
 ) -> Result<Subject, BoxFault> {
     let source: ImageSource = name.parse()?;
     let (image, tree) = pull::ensure_image(store, &source, reach, progress)?;
-    let config = store.read_blob(&image.config, CONFIG_LIMIT)?;
+    let config = store.read_blob(&image.config, MAX_DOCUMENT)?;
     Ok(Subject {
         config: ImageConfig::parse(&config)?.config,
         lower: tree.rootfs,
@@ -221,7 +219,9 @@ fn made_up_name(image: &str, id: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or(image);
     let last = last.strip_prefix("embedded:").unwrap_or(last);
     let word = last.split(':').next().unwrap_or(last);
-    let kept = word.chars().filter(|c| c.is_ascii_alphanumeric() || "_.-".contains(*c));
+    let kept = word
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "_.-".contains(*c));
     let word: String = kept.take(40).collect();
     format!("{}-{}", word.trim_start_matches(['.', '-']), &id[..6])
         .trim_start_matches('-')

@@ -51,21 +51,26 @@ impl Fault for LoginError {
     }
 }
 
-/// Shows `credential` to `registry` (a host with an optional port; `docker.io` for Docker
+/// Shows `user` and `password` to `registry` (a host with an optional port; `docker.io` for Docker
 /// Hub) and keeps it if it is accepted. Returns the file that it is kept in.
 pub fn login(
     registry: &str,
-    credential: &Credential,
+    user: &str,
+    password: &str,
     reach: &Reach,
     progress: &dyn Progress,
 ) -> Result<HostPath, BoxFault> {
+    let credential = Credential {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    };
     // RFC 7617, 2: the first colon ends the user's name.
     if credential.user.contains(':') || credential.user.is_empty() || credential.password.is_empty()
     {
         return Err(LoginError::BadCredential.into());
     }
     let options: Options = reach.registry_options();
-    check_login(registry, credential, &options, progress)?;
+    check_login(registry, &credential, &options, progress)?;
     let path = place(registry)?;
     let mut file = read(&path)?.unwrap_or_default();
     let auths = auths_of(&mut file, &path)?;

@@ -3,14 +3,18 @@
 //! Each returns data or a fault. Nothing here prints, parses flags or ends the process.
 
 pub mod containers;
+pub mod create;
 pub mod doctor;
 pub mod facts;
 pub mod gc;
 pub mod images;
 pub mod inspect;
+pub mod install;
+pub mod licenses;
 pub mod login;
 pub mod options;
 pub mod pull;
 pub mod reach;
 pub mod rmi;
+pub mod run;
 pub mod verify;

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use crate::base::env;
 use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::embed;
 use crate::engine::ns::Ns;
-use crate::engine::proot::Proot;
+use crate::engine::proot::{Acceleration, Proot};
 use crate::engine::select::{self, Mode, Rejection, SelectError};
 use crate::engine::{Engine, Stop};
 use crate::host::HostFacts;
@@ -87,14 +89,16 @@ pub fn run(
             continue;
         }
         if ready.makes_container && made.is_none() {
-            let container = ready.subject.create(&ready.store, request.name.as_deref())?;
+            let container = ready
+                .subject
+                .create(&ready.store, request.name.as_deref())?;
             if let View::Kept { dir } = &mut ready.plan.root.view {
                 *dir = container.dir.clone();
             }
             made = Some(container);
         }
         progress.note(&format!("engine {}", mode.name()));
-        match engine(*mode, reach).run(&ready.plan_for(*mode), progress) {
+        match engine(*mode, &reach.home)?.run(&ready.plan_for(*mode), progress) {
             Ok(outcome) => return Ok(outcome.code()),
             Err(Stop::Failed(fault)) => return Err(fault),
             Err(Stop::NotHere(why)) => {
@@ -228,17 +232,25 @@ fn first_view(subject: &Subject, lifetime: Lifetime, store: &Store) -> Result<Vi
     })
 }
 
-fn engine(mode: Mode, reach: &Reach) -> Box<dyn Engine> {
-    match mode {
-        Mode::Ns => Box::new(Ns),
-        Mode::ProotP1 | Mode::ProotP2 => todo_proot(mode, reach),
-    }
+/// The engine of a mode. PRoot is unpacked now, if it is not yet.
+fn engine(mode: Mode, home: &HostPath) -> Result<Box<dyn Engine>, BoxFault> {
+    let acceleration = match mode {
+        Mode::Ns => return Ok(Box::new(Ns)),
+        Mode::ProotP1 => Acceleration::Seccomp,
+        Mode::ProotP2 => Acceleration::Off,
+    };
+    let payload = embed::ensure(home, embed::find("proot")?)?;
+    Ok(Box::new(Proot::new(payload, acceleration)))
 }
 
 impl Explanation {
     /// For people: the engine and why no other, then the plan, a subject a line.
     pub fn text(&self) -> String {
-        let mut text = format!("{:12} {}\n", "engine", self.chosen.map_or("none", Mode::name));
+        let mut text = format!(
+            "{:12} {}\n",
+            "engine",
+            self.chosen.map_or("none", Mode::name)
+        );
         for rejection in &self.rejections {
             let (name, reason) = (rejection.mode.name(), &rejection.reason);
             text += &format!("{:12} {name}: {reason}\n", "not");

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod cli;
 mod embed;
 mod engine;
 mod hosts;

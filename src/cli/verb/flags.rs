@@ -68,7 +68,10 @@ pub(crate) fn target_and_args(words: Vec<OsString>) -> Result<(String, Vec<OsStr
     let mut words = words.into_iter();
     let target = words.next().unwrap_or_default().into_string();
     let target = target.map_err(|word| {
-        Misuse::of(format!("`{}` names no image: it is not UTF-8", word.to_string_lossy()))
+        Misuse::of(format!(
+            "`{}` names no image: it is not UTF-8",
+            word.to_string_lossy()
+        ))
     })?;
     Ok((target, words.collect()))
 }

@@ -1,15 +1,23 @@
 //! The verbs: one file each with its flags, its help and its call into `ops`.
 
+mod create;
 mod doctor;
+mod flags;
 mod gc;
 mod images;
 mod inspect;
+mod install;
+mod licenses;
+mod login;
+mod logout;
 mod name;
 mod ps;
+mod pull;
 mod rename;
 mod rm;
 mod rmi;
 mod rmname;
+mod run;
 mod verify;
 mod version;
 
@@ -48,6 +56,9 @@ pub(crate) struct Row {
 
 /// All verbs, in the order of the help.
 pub(crate) const ALL: &[Row] = &[
+    row::<run::Run>(),
+    row::<create::Create>(),
+    row::<pull::Pull>(),
     row::<ps::Ps>(),
     row::<images::Images>(),
     row::<rm::Rm>(),
@@ -58,7 +69,11 @@ pub(crate) const ALL: &[Row] = &[
     row::<rmname::Rmname>(),
     row::<verify::Verify>(),
     row::<gc::Gc>(),
+    row::<login::Login>(),
+    row::<logout::Logout>(),
+    row::<install::Install>(),
     row::<doctor::Doctor>(),
+    row::<licenses::Licenses>(),
     row::<version::Version>(),
 ];
 

@@ -54,7 +54,8 @@ enum Explain {
 
 impl Verb for Run {
     const NAME: &'static str = "run";
-    const ABOUT: &'static str = "Run a program in a new container of an image, or in an existing container";
+    const ABOUT: &'static str =
+        "Run a program in a new container of an image, or in an existing container";
     const ARGUMENTS: &'static str = "IMAGE|CONTAINER [COMMAND [ARG...]]";
     const MORE: &'static str = "\
 A container keeps what the guest writes, and can be run again by its name; with --rm nothing is
@@ -77,7 +78,11 @@ Examples:
         let request = Request {
             target,
             options: self.container.into_options(args),
-            lifetime: if self.rm { Lifetime::Run } else { Lifetime::Kept },
+            lifetime: if self.rm {
+                Lifetime::Run
+            } else {
+                Lifetime::Kept
+            },
             name: self.name,
             engine: self.engine,
         };

@@ -73,6 +73,15 @@ pub fn pull(
     pulled.map_err(|cause| While::new(format!("cannot pull `{}`", familiar(source)), cause).into())
 }
 
+/// As [`pull`], into the store at `reach.home`.
+pub fn bring(
+    source: &Source,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<PulledImage, BoxFault> {
+    pull(&Store::open(reach.home.clone())?, source, reach, progress)
+}
+
 /// The image that `source` names and its tree, brought here if `reach.pull` says so. Where
 /// it is here and no registry need be asked, this reads two small files and sends nothing.
 pub fn ensure_image(
