@@ -39,7 +39,13 @@ pub fn mounts(wish: &Wish, facts: &Facts<'_>) -> Result<Vec<Mount>, PlanError> {
         mounts.push(wanted);
     }
     for default in defaults(facts) {
-        if mounts.iter().all(|known| known.target != default.target) {
+        let target = default.target.as_path();
+        let taken = |known: &Mount| match default.read_only {
+            // A directory that the user mounts at /etc stays as it is: no file is put into it.
+            true => target.starts_with(known.target.as_path()),
+            false => target == known.target.as_path(),
+        };
+        if !mounts.iter().any(taken) {
             mounts.push(default);
         }
     }

@@ -320,6 +320,14 @@ fn outer_mounts_come_first_and_the_users_own_win() {
     for host in ["/proc", "/sys", "/dev", "/etc/resolv.conf"] {
         assert!(at(host).is_some(), "{host}");
     }
+    let own_etc = world.made(&Wish {
+        volumes: texts(&["/mine:/etc"]),
+        ..Wish::default()
+    });
+    let below_etc = |mount: &Mount| mount.target.as_path().starts_with("/etc");
+    let sources = own_etc.mounts.iter().filter(|mount| below_etc(mount));
+    let sources: Vec<_> = sources.map(|mount| mount.source.clone()).collect();
+    assert_eq!(sources, [Source::Bind(HostPath::new("/mine"))]);
     let twice = Wish {
         volumes: texts(&["/x:/a", "/y:/a/."]),
         ..Wish::default()
