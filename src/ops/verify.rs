@@ -1,4 +1,4 @@
-//! `verify`: reads everything of an image again and compares it with its digests.
+//! `verify`: reads everything again and compares it with its digests.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -7,6 +7,7 @@ use crate::base::digest::{Digest, Hasher};
 use crate::base::fault::BoxFault;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::embed::{self, State};
 use crate::layer::codec;
 use crate::oci::config::ImageConfig;
 use crate::oci::manifest::{Document, Manifest};
@@ -35,13 +36,14 @@ pub struct Report {
 /// One thing that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The image by which it was found.
+    /// The image by which it was found, or `payload NAME` for a file of coracle's own.
     pub image: String,
     /// What it is, such as "blob `sha256:…`".
     pub object: String,
     /// What is wrong with it.
     pub problem: String,
-    /// Whether it was taken out of the store, so that the next pull puts it right.
+    /// Whether it was taken out of the store, so that the next pull puts it right, or,
+    /// of the payload, was replaced.
     pub discarded: bool,
 }
 
@@ -54,12 +56,12 @@ struct Check<'a> {
     seen: BTreeSet<String>,
 }
 
-/// Verifies the image `text`, or all where none is given, in the store at `home`:
-/// every blob against its digest and size, the documents against each other, every
+/// Verifies the image `text`, or all and the unpacked payload where none is given, in
+/// the store at `home`: every blob against its digest and size, the documents against each other, every
 /// layer's uncompressed bytes against the config, the tree against its marker.
 ///
 /// Damaged blobs and trees are taken out of the store, where it can be written, as
-/// they serve nobody; a tree that a container needs is only reported.
+/// they serve nobody, and damaged payload is replaced; a tree that a container needs is only reported.
 pub fn verify(
     home: &HostPath,
     text: Option<&str>,
@@ -78,6 +80,9 @@ pub fn verify(
     };
     for image in &images {
         check.image(image)?;
+    }
+    if text.is_none() {
+        check.payload(home)?;
     }
     Ok(check.report)
 }
@@ -211,6 +216,25 @@ impl Check<'_> {
         let is_needed = containers.iter().any(|it| it.record.chain == image.chain);
         let discarded = !is_needed && self.store.discard_tree(&image.chain).is_ok();
         self.finding(image, format!("tree `{}`", image.chain), problem, discarded);
+        Ok(())
+    }
+
+    /// Reads what was unpacked of this binary's payload.
+    fn payload(&mut self, home: &HostPath) -> Result<(), BoxFault> {
+        for payload in embed::payloads() {
+            let State::Damaged(files) = embed::state(home, payload)? else {
+                continue;
+            };
+            let replaced = embed::replace(home, payload).is_ok();
+            for file in files {
+                self.report.findings.push(Finding {
+                    image: format!("payload {}", payload.name),
+                    object: format!("file `{file}`"),
+                    problem: "it is not what this binary unpacks".to_owned(),
+                    discarded: replaced,
+                });
+            }
+        }
         Ok(())
     }
 

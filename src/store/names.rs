@@ -28,11 +28,13 @@ struct Owner {
 }
 
 impl Store {
-    /// All names with their containers' ids, by name.
+    /// All names of containers with their ids, by name.
     pub fn names(&self) -> Result<Vec<(String, String)>> {
         let mut names = Vec::new();
         for (_, owner) in self.owners()? {
-            names.push((owner.name, owner.container));
+            if self.container_exists(&owner.container)? {
+                names.push((owner.name, owner.container));
+            }
         }
         names.sort();
         Ok(names)
@@ -40,8 +42,10 @@ impl Store {
 
     /// The id of the container called `name`.
     pub fn named(&self, name: &str) -> Result<Option<String>> {
-        let owner = read_owner(&self.layout.name(name))?;
-        Ok(owner.map(|owner| owner.container))
+        match read_owner(&self.layout.name(name))? {
+            Some(owner) if self.container_exists(&owner.container)? => Ok(Some(owner.container)),
+            _ => Ok(None),
+        }
     }
 
     /// Gives the container `id` a further name.

@@ -13,6 +13,7 @@ mod cli;
 mod embed;
 mod engine;
 mod hosts;
+mod images;
 mod install;
 mod layer;
 mod plan;
