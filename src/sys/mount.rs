@@ -73,13 +73,13 @@ fn set_read_only_recursive(target: &Path) -> io::Result<()> {
 pub fn remount_read_only(target: &Path) -> io::Result<()> {
     let kept = statvfs(target)?.flags();
     let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+    // `relatime`, for which nix has no name on musl, is the kernel's default here. fs/namespace.c, path_mount().
     for (has, keep) in [
         (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
         (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
         (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
         (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
         (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
     ] {
         if kept.contains(has) {
             flags |= keep;
