@@ -29,14 +29,23 @@ impl ProxySettings {
         }
     }
 
-    /// The proxy's URL for `origin`; `None` for a direct connection.
+    /// The proxy's URL for `origin`; `None` for a direct connection. This host itself is
+    /// never behind a proxy, as for Go's clients.
     pub(super) fn choose(&self, origin: &Origin) -> Option<&str> {
         let proxy = match origin.scheme {
             Scheme::Https => self.https.as_deref(),
             Scheme::Http => self.http.as_deref(),
         };
-        proxy.filter(|_| !self.direct.iter().any(|pattern| matches(pattern, origin)))
+        proxy.filter(|_| {
+            !is_loopback(&origin.host)
+                && !self.direct.iter().any(|pattern| matches(pattern, origin))
+        })
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn split_list(text: &str) -> Vec<String> {
@@ -143,5 +152,6 @@ mod tests {
         );
         assert_eq!(settings.choose(&origin("http://a.example")), None);
         assert_eq!(settings.choose(&origin("https://d.example")), None);
+        assert_eq!(settings.choose(&origin("https://127.0.0.1:5000")), None);
     }
 }

@@ -18,6 +18,7 @@ mod install;
 mod layer;
 mod plan;
 mod pull;
+mod registry;
 mod regression;
 mod select;
 mod store;

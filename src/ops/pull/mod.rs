@@ -150,11 +150,13 @@ fn fits(record: &ImageRecord, wanted: Option<&Platform>) -> bool {
     wanted.is_none_or(|wanted| wanted.rank(&record.platform).is_some())
 }
 
-/// Whether a file that an image came from is older than the image; what comes from
-/// elsewhere is asked about only when the user says so.
+/// Whether an image is still what its origin holds, as far as this host can tell: a file
+/// that is older than the image, the same version of this binary. A registry is asked
+/// only when the user says so.
 fn is_current(source: &Source, record: &ImageRecord) -> Result<bool, BoxFault> {
     let path = match source {
-        Source::Registry(_) | Source::Embedded(_) => return Ok(true),
+        Source::Registry(_) => return Ok(true),
+        Source::Embedded(name) => return Ok(embedded::is_current(name, record)?),
         Source::OciDir { dir, .. } => dir.join("index.json"),
         Source::OciArchive { file, .. } | Source::DockerArchive { file, .. } => file.clone(),
     };
