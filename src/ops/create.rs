@@ -85,8 +85,8 @@ pub fn create(
 ) -> Result<Container, BoxFault> {
     let store = Store::open(reach.home.clone())?;
     check_name_is_free(&store, request.name.as_deref())?;
-    let mut subject = of_image(&store, &request.image, reach, progress)?;
     let wish = request.options.into_wish()?;
+    let mut subject = of_image(&store, &request.image, reach, progress)?;
     // What cannot be planned is told now; only the terminal may come later.
     subject.wish = Wish {
         terminal: false,

@@ -8,7 +8,7 @@ use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
 use crate::plan::wish::{Text, Userns, Wish};
-use crate::plan::{binds, environ};
+use crate::plan::{binds, build, environ};
 
 /// Bytes of an environment file; `execve(2)` takes less of an environment.
 const ENV_FILE_LIMIT: u64 = 4 << 20;
@@ -64,7 +64,7 @@ impl Fault for BadValue {
 
 impl Options {
     /// The wish: environment files are read, relative sources of mounts are taken from
-    /// the working directory.
+    /// the working directory. What makes no sense in any image is an error.
     pub fn into_wish(self) -> Result<Wish, BoxFault> {
         let userns = self.userns.as_deref().map(userns).transpose()?;
         let needs_cwd = !self.volume.is_empty() || !self.mount.is_empty();
@@ -83,7 +83,7 @@ impl Options {
         environment.extend(self.env.into_iter().map(Text));
         let volumes = self.volume.iter();
         let mounts = self.mount.iter();
-        Ok(Wish {
+        let wish = Wish {
             args: self.args.into_iter().map(Text).collect(),
             entrypoint: self.entrypoint.map(Text),
             environment,
@@ -100,7 +100,9 @@ impl Options {
             cpus: self.cpuset_cpus,
             read_only: self.read_only,
             terminal: self.tty,
-        })
+        };
+        build::check(&wish)?;
+        Ok(wish)
     }
 }
 

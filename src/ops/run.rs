@@ -152,8 +152,8 @@ impl Ready {
         let modes = select::candidates(select::wish(request.engine.as_deref().unwrap_or("auto"))?);
         let store = Store::open(reach.home.clone())?;
         create::check_name_is_free(&store, request.name.as_deref())?;
-        let mut subject = create::find(&store, &request.target, reach, progress)?;
         let typed = request.options.clone().into_wish()?;
+        let mut subject = create::find(&store, &request.target, reach, progress)?;
         let is_new = subject.container.is_none();
         if is_new {
             subject.wish = typed;

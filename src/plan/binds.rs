@@ -29,15 +29,7 @@ const MOUNT_HINT: &str = "write `--mount type=bind,source=/host/path,target=/pat
 /// All mounts of a run, outer ones first. One that the user wants takes the place of
 /// a default one at the same target; two wanted at one place are an error.
 pub fn mounts(wish: &Wish, facts: &Facts<'_>) -> Result<Vec<Mount>, PlanError> {
-    let mut mounts: Vec<Mount> = Vec::new();
-    let volumes = wish.volumes.iter().map(|text| volume(&text.0));
-    for wanted in volumes.chain(wish.mounts.iter().map(|text| mount(&text.0))) {
-        let wanted = wanted?;
-        if mounts.iter().any(|known| known.target == wanted.target) {
-            return Err(PlanError::TwoMounts(wanted.target.to_string()));
-        }
-        mounts.push(wanted);
-    }
+    let mut mounts = wanted(wish)?;
     for default in defaults(facts) {
         let target = default.target.as_path();
         let taken = |known: &Mount| match default.read_only {
@@ -51,6 +43,20 @@ pub fn mounts(wish: &Wish, facts: &Facts<'_>) -> Result<Vec<Mount>, PlanError> {
     }
     // An outer mount would hide an inner one that came before it.
     mounts.sort_by_key(|mount| mount.target.relative().components().count());
+    Ok(mounts)
+}
+
+/// The mounts that were asked for.
+pub(super) fn wanted(wish: &Wish) -> Result<Vec<Mount>, PlanError> {
+    let mut mounts: Vec<Mount> = Vec::new();
+    let volumes = wish.volumes.iter().map(|text| volume(&text.0));
+    for wanted in volumes.chain(wish.mounts.iter().map(|text| mount(&text.0))) {
+        let wanted = wanted?;
+        if mounts.iter().any(|known| known.target == wanted.target) {
+            return Err(PlanError::TwoMounts(wanted.target.to_string()));
+        }
+        mounts.push(wanted);
+    }
     Ok(mounts)
 }
 

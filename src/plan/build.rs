@@ -32,6 +32,16 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
     })
 }
 
+/// Whether `wish` makes sense as far as that can be told without image and host: an image
+/// may take minutes to come, a typing error should not.
+pub fn check(wish: &Wish) -> Result<(), PlanError> {
+    binds::wanted(wish)?;
+    cwd(wish, "")?;
+    wish.hostname.as_deref().map(hostname).transpose()?;
+    wish.cpus.as_deref().map(cpus).transpose()?;
+    Ok(())
+}
+
 /// `-w`, else the image's directory, else the root; created if absent, as by Docker.
 fn cwd(wish: &Wish, image: &str) -> Result<Cwd, PlanError> {
     let path = match &wish.workdir {
