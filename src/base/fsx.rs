@@ -115,7 +115,8 @@ pub fn open_append(path: impl AsRef<Path>) -> Result<File> {
 /// Reads a whole file of at most `limit` bytes; a larger one is an error.
 pub fn read(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    let mut bytes = Vec::new();
+    // Most files read here are smaller, and this saves them a read for every doubling.
+    let mut bytes = Vec::with_capacity(4096);
     open(path)?
         .take(limit + 1)
         .read_to_end(&mut bytes)

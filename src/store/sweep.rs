@@ -112,6 +112,21 @@ impl Store {
         Ok(())
     }
 
+    /// Removes what killed processes left of their attempts to make `what`: without
+    /// that, a job that is killed again and again would fill the disk with half a tree
+    /// each time.
+    pub(super) fn sweep_attempts(&self, what: &str) -> Result<()> {
+        let judge = Judge::new(SystemTime::now());
+        for entry in fsx::read_dir(self.layout.ingest())? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if Creator::parse(&name).is_some_and(|(made, _)| made == what) {
+                let path = HostPath::new(entry.path());
+                self.sweep_if_left(&path, INGEST_GRACE, &judge, &mut Swept::default())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what killed processes left beside the files that they were making:
     /// copies of trees in containers, the payload in `lib`, probes of the home itself.
     fn sweep_siblings(&self, judge: &Judge, swept: &mut Swept) -> Result<()> {

@@ -190,6 +190,7 @@ pub struct StagingTree {
 
 impl StagingTree {
     pub(super) fn create(store: &Store, chain: &Digest) -> Result<StagingTree> {
+        store.sweep_attempts(&tree_name(chain))?;
         let ingest = store.layout.ingest();
         let private = Creator::current().private_name(&ingest, &tree_name(chain))?;
         fsx::create_dir(&private, 0o755)?;

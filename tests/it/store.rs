@@ -447,6 +447,15 @@ fn what_the_killed_leave_is_resumed_or_swept() {
             continue;
         }
         let (digest, bytes) = big_blob();
+        let half_tree = format!("ingest/{}-1.", digest.hex());
+        let has_half = || {
+            home.content()
+                .iter()
+                .any(|path| path.starts_with(&half_tree))
+        };
+        assert!(has_half());
+        drop(lease.begin_tree(&digest).expect("a new tree"));
+        assert!(!has_half());
         let mut writer = lease
             .resume(&digest, bytes.len() as u64)
             .expect("read")
