@@ -32,6 +32,7 @@ impl Store {
     /// Starts to write: creates what is missing of the store, and a lease in it.
     pub fn lease(&self) -> Result<Lease> {
         self.prepare()?;
+        self.sweep_leases()?;
         let path = Creator::current().private_name(&self.layout.leases(), "pull")?;
         let file = fsx::create_new(&path, 0o600)?;
         Ok(Lease {

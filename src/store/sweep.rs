@@ -112,6 +112,12 @@ impl Store {
         Ok(())
     }
 
+    /// Removes the leases of killed pulls, which every claim would have to look past.
+    pub(super) fn sweep_leases(&self) -> Result<()> {
+        let judge = Judge::new(SystemTime::now());
+        self.sweep_private(&self.layout.leases(), &judge, &mut Swept::default())
+    }
+
     /// Removes what killed processes left of their attempts to make `what`: without
     /// that, a job that is killed again and again would fill the disk with half a tree
     /// each time.
