@@ -297,9 +297,10 @@ fn seekable(path: &HostPath, store: &Store) -> Result<File, BoxFault> {
     }
     drop(store.lease()?);
     let private = store.scratch()?;
-    let mut inflated = fsx::create_new(&private, 0o600)?;
+    let mut inflating = fsx::create_new(&private, 0o600)?;
+    let inflated = fsx::open(&private);
     fsx::remove_file(&private)?;
-    let copied = io::copy(&mut layer::codec::decompress(file)?, &mut inflated);
+    let copied = io::copy(&mut layer::codec::decompress(file)?, &mut inflating);
     copied.context("inflate", path)?;
-    Ok(inflated)
+    Ok(inflated?)
 }

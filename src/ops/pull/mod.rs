@@ -63,13 +63,15 @@ pub fn pull(
     reach: &Reach,
     progress: &dyn Progress,
 ) -> Result<PulledImage, BoxFault> {
-    let work = Work {
-        store,
-        source: locate(source)?,
-        reach,
-        progress,
-    };
-    let pulled = work.pull();
+    let pulled = locate(source).and_then(|source| {
+        let work = Work {
+            store,
+            source,
+            reach,
+            progress,
+        };
+        work.pull()
+    });
     pulled.map_err(|cause| While::new(format!("cannot pull `{}`", familiar(source)), cause).into())
 }
 
