@@ -9,8 +9,8 @@ use crate::base::env;
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath, RootDir};
 use crate::oci::config::RunConfig;
-use crate::plan::View;
 use crate::plan::wish::{Caller, Facts};
+use crate::plan::{View, apt};
 
 /// Bytes of the image's `/etc/passwd` or `/etc/group`; the largest sites have some MiB.
 const DATABASE_LIMIT: u64 = 16 << 20;
@@ -25,6 +25,7 @@ pub struct Gathered {
     hostname: String,
     stdin_is_terminal: bool,
     in_pmi_launch: bool,
+    has_apt: bool,
 }
 
 impl Gathered {
@@ -44,6 +45,7 @@ impl Gathered {
             hostname: hostname.to_string_lossy().into_owned(),
             stdin_is_terminal: std::io::stdin().is_terminal(),
             in_pmi_launch: env::in_pmi_launch(),
+            has_apt: lower.join(&apt::DIRECTORY[1..]).is_dir(),
         })
     }
 
@@ -58,6 +60,7 @@ impl Gathered {
             hostname: &self.hostname,
             stdin_is_terminal: self.stdin_is_terminal,
             in_pmi_launch: self.in_pmi_launch,
+            has_apt: self.has_apt,
         }
     }
 }

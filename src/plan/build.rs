@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::base::path::GuestPath;
 use crate::plan::fault::{MAX_CPUS, PlanError, shown};
 use crate::plan::wish::{Facts, Wish};
-use crate::plan::{Cwd, Root, RunPlan, argv, binds, environ, user};
+use crate::plan::{Cwd, Root, RunPlan, apt, argv, binds, environ, user};
 
 /// Builds the plan for a run on `root`.
 pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, PlanError> {
@@ -18,6 +18,7 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
     let identity = user::identity(wish, facts, &mounts)?;
     let is_mounted = |path: &GuestPath| mounts.iter().any(|mount| mount.target == *path);
     let mut files = identity.files;
+    files.extend(apt::settings(&identity.view, facts.has_apt));
     files.retain(|file| !is_mounted(&file.path));
     Ok(RunPlan {
         root,

@@ -4,6 +4,7 @@
 //! that `ops` gathered; the same inputs give the same plan. Engines receive it
 //! finished and add nothing. `run --explain` prints it.
 
+pub mod apt;
 pub mod argv;
 pub mod binds;
 pub mod build;

@@ -70,6 +70,8 @@ pub struct Facts<'a> {
     pub stdin_is_terminal: bool,
     /// Whether a PMI or PMIx launcher started us.
     pub in_pmi_launch: bool,
+    /// Whether the image has apt ([`crate::plan::apt::DIRECTORY`]).
+    pub has_apt: bool,
 }
 
 /// Who runs coracle, as the kernel and the environment have it.

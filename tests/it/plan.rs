@@ -23,6 +23,7 @@ struct World {
     caller: Caller,
     stdin_is_terminal: bool,
     in_pmi_launch: bool,
+    has_apt: bool,
 }
 
 impl World {
@@ -44,6 +45,7 @@ impl World {
             },
             stdin_is_terminal: false,
             in_pmi_launch: false,
+            has_apt: false,
         }
     }
 
@@ -57,6 +59,7 @@ impl World {
             hostname: "node1",
             stdin_is_terminal: self.stdin_is_terminal,
             in_pmi_launch: self.in_pmi_launch,
+            has_apt: self.has_apt,
         };
         let root = Root {
             lower: HostPath::new("/store/rootfs"),

@@ -141,3 +141,31 @@ fn keep_id_is_the_caller_and_what_pmi_needs() {
     });
     assert_eq!((subids.user.uid, subids.user.ids), (33, Ids::Ranges));
 }
+
+#[test]
+fn apt_is_told_where_ids_cannot_change() {
+    let mut world = World::new();
+    world.has_apt = true;
+    let has_setting = |world: &World, wish: Wish| {
+        let files = world.made(&wish).files;
+        files
+            .iter()
+            .any(|file| file.path.to_string() == "/etc/apt/apt.conf.d/99coracle")
+    };
+    assert!(has_setting(&world, text_user("0")));
+    assert!(!has_setting(&world, text_user("1000")));
+    let subids = Wish {
+        userns: Some(Userns::Subids),
+        ..text_user("0")
+    };
+    assert!(!has_setting(&world, subids), "real ids exist");
+    world.has_apt = false;
+    assert!(!has_setting(&world, text_user("0")));
+}
+
+fn text_user(user: &str) -> Wish {
+    Wish {
+        user: Some(user.to_owned()),
+        ..Wish::default()
+    }
+}
