@@ -62,12 +62,8 @@ pub struct Removed {
     pub bytes: u64,
 }
 
-/// What must stay.
-#[derive(Debug, Default)]
-struct Claims {
-    /// Digests of blobs, and directory names of trees.
-    names: BTreeSet<String>,
-}
+/// What must stay: digests of blobs, and directory names of trees.
+type Claims = BTreeSet<String>;
 
 /// The announcement of a sweep, withdrawn when dropped.
 struct Announcement(PathBuf);
@@ -242,7 +238,7 @@ impl Store {
 
     /// Everything that references, containers and the leases of the living claim.
     fn claims(&self, judge: &Judge) -> Result<Claims> {
-        let mut names = BTreeSet::new();
+        let mut names = Claims::new();
         // Leases first: a pull that ends meanwhile has written its reference before.
         for entry in fsx::read_dir(self.layout.leases())? {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -265,7 +261,7 @@ impl Store {
             names.insert(tree_name(&record.chain));
             names.extend([record.manifest, record.config].map(|digest| digest.to_string()));
         }
-        Ok(Claims { names })
+        Ok(names)
     }
 
     /// Removes the directories of repositories without tags. One that is filled meanwhile
@@ -319,7 +315,7 @@ fn unclaimed_in(dir: &HostPath, prefix: &str, claims: &Claims) -> Result<Vec<(St
             }),
             _ => name.parse::<Digest>().is_ok(),
         };
-        if is_ours && !claims.names.contains(&name) {
+        if is_ours && !claims.contains(&name) {
             unclaimed.push((name, HostPath::new(entry.path())));
         }
     }
