@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::engine::carry::carry_over;
 
 /// Threads that copy files; more gain nothing on one disk, and a network file
 /// system hides its latency behind about this many requests.
@@ -21,6 +22,7 @@ pub(super) fn has_copy(dir: &HostPath) -> bool {
 }
 
 /// Makes `dir/rootfs`, a copy of the tree `lower`, unless it is there, and returns its path.
+/// What an overlay of this container has in `dir/upper` goes into it.
 ///
 /// It appears whole or not at all. Where the file system shares blocks between files
 /// (Btrfs, XFS) no data is copied: copy_file_range(2) does that by itself. Hard links
@@ -36,7 +38,13 @@ pub(super) fn prepare_copy(
     }
     progress.warn("this run needs a copy of the image, as no overlay can be laid over it here; it is made once for each container");
     let private = fsx::private_sibling(&rootfs)?;
-    let copied = copy_tree(lower, &private).and_then(|()| fsx::rename(&private, &rootfs));
+    let upper = dir.join("upper");
+    let copied = copy_tree(lower, &private)
+        .and_then(|()| match upper.is_dir() {
+            true => carry_over(&upper, &private),
+            false => Ok(()),
+        })
+        .and_then(|()| fsx::rename(&private, &rootfs));
     if let Err(error) = copied {
         let _the_first_error_counts = fsx::remove_tree(&private);
         return Err(error);
@@ -123,14 +131,14 @@ fn copy_files(from: &Path, to: &Path, files: &[(PathBuf, Metadata)]) -> fsx::Res
     })
 }
 
-fn copy_file(from: &Path, to: &Path, meta: &Metadata) -> fsx::Result<()> {
+pub(super) fn copy_file(from: &Path, to: &Path, meta: &Metadata) -> fsx::Result<()> {
     let mut source = fsx::open(from)?;
     let mut target = fsx::create_new(to, 0o600)?;
     io::copy(&mut source, &mut target).context("copy to", to)?;
     finish(to, meta)
 }
 
-fn copy_special(from: &Path, to: &Path, meta: &Metadata) -> fsx::Result<()> {
+pub(super) fn copy_special(from: &Path, to: &Path, meta: &Metadata) -> fsx::Result<()> {
     if meta.is_symlink() {
         return std::os::unix::fs::symlink(fsx::read_link(from)?, to).context("link", to);
     }
@@ -139,7 +147,7 @@ fn copy_special(from: &Path, to: &Path, meta: &Metadata) -> fsx::Result<()> {
 }
 
 /// Gives a copy the times and the mode of its original.
-fn finish(copy: &Path, meta: &Metadata) -> fsx::Result<()> {
+pub(super) fn finish(copy: &Path, meta: &Metadata) -> fsx::Result<()> {
     let opened = fsx::open(copy)?;
     let times = meta
         .modified()

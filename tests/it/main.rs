@@ -9,6 +9,7 @@
 
 mod support;
 
+mod change_engine;
 mod cli;
 mod embed;
 mod engine;
