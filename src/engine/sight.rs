@@ -12,6 +12,7 @@ use std::path::{Component, Path};
 use nix::unistd::{AccessFlags, access};
 
 use crate::base::env;
+use crate::base::fsx::{self, Context};
 use crate::base::path::{GuestPath, HostPath};
 
 /// Symbolic links followed before a path counts as a loop; path_resolution(7).
@@ -58,23 +59,24 @@ impl Sight {
 
     /// Where `guest` lies once its symbolic links are followed as the guest would follow
     /// them. What comes after an absent component is taken by name.
-    pub(super) fn locate(&self, guest: &GuestPath) -> io::Result<Place> {
+    pub(super) fn locate(&self, guest: &GuestPath) -> fsx::Result<Place> {
         let mut n_links = 0;
         let mut done = GuestPath::root();
         let mut todo = reversed(guest.as_path());
         while let Some(name) = todo.pop() {
             let next = done.join(&name);
             let (host, _) = self.host_of(&next);
-            let is_link = std::fs::symlink_metadata(&host).is_ok_and(|meta| meta.is_symlink());
+            let is_link = fsx::symlink_metadata(&host).is_ok_and(|meta| meta.is_symlink());
             if !is_link || name == ".." {
                 done = next;
                 continue;
             }
             n_links += 1;
             if n_links > MAX_SYMLINKS {
-                return Err(io::Error::from_raw_os_error(libc::ELOOP));
+                let too_many = io::Error::from_raw_os_error(libc::ELOOP);
+                return Err(too_many).context("resolve", guest.as_path());
             }
-            let target = std::fs::read_link(&host)?;
+            let target = fsx::read_link(&host)?;
             if target.is_absolute() {
                 done = GuestPath::root();
             }

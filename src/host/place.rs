@@ -4,6 +4,8 @@ use std::ffi::CString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 use nix::sys::statfs::statfs;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
@@ -123,7 +125,7 @@ fn exec(file: &HostPath) -> Result<(), String> {
         return Err(format!("`{file}` has a NUL byte"));
     };
     let none: [CString; 0] = [];
-    match nix::unistd::execve(&path, &[path.clone()], &none) {
+    match nix::unistd::execve(&path, std::slice::from_ref(&path), &none) {
         Err(nix::Error::ENOEXEC) => Ok(()),
         Err(errno) => Err(format!("executing `{file}`: {}", errno.desc())),
         Ok(never) => match never {},
@@ -132,12 +134,9 @@ fn exec(file: &HostPath) -> Result<(), String> {
 
 /// Opens `/dev/fuse` as a FUSE server does; fuse(4).
 pub(super) fn fuse() -> Fact {
-    let opened = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/fuse");
+    let opened = open("/dev/fuse", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
     match opened {
         Ok(_) => Fact::yes("opened it"),
-        Err(error) => Fact::no(format!("opening it: {error}")),
+        Err(errno) => Fact::no(format!("opening it: {}", errno.desc())),
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io;
 
 use crate::base::fault::{Fault, Kind};
+use crate::base::fsx::PathError;
 use crate::base::path::GuestPath;
 
 /// How a run by PRoot can fail before PRoot takes over.
@@ -35,6 +36,9 @@ pub(super) enum ProotError {
     /// The program is no file that may be executed.
     #[error("cannot execute `{}`: permission denied", .0.display())]
     NotExecutable(OsString),
+    /// A file could not be made or read.
+    #[error(transparent)]
+    File(#[from] PathError),
 }
 
 impl Fault for ProotError {
@@ -44,6 +48,7 @@ impl Fault for ProotError {
             ProotError::NoSource(_) | ProotError::NoCwd(_) => Kind::NotFound,
             ProotError::NoProgram(_) => Kind::NoProgram,
             ProotError::NotExecutable(_) => Kind::NotExecutable,
+            ProotError::File(error) => error.kind(),
         }
     }
 
@@ -54,6 +59,7 @@ impl Fault for ProotError {
             }
             ProotError::NoSource(_) => "create it, or drop the option that names it",
             ProotError::NoCwd(_) => "name another one with `--workdir`",
+            ProotError::File(error) => return error.hints(),
             _ => return Vec::new(),
         };
         vec![hint.to_owned()]

@@ -4,7 +4,7 @@
 //! leaves behind. Here they are made beforehand, where an engine with real mounts makes
 //! them: in the writable view, or in what is bound around them.
 
-use std::fs::{DirBuilder, File};
+use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -101,7 +101,7 @@ fn default_file(source: &HostPath, mount: &Mount, sight: &Sight) -> Result<Optio
         return Ok(None);
     }
     let (host, target) = (parent.host.join(name), parent.guest.join(name));
-    if std::fs::symlink_metadata(&host).is_ok_and(|meta| meta.is_symlink()) {
+    if fsx::symlink_metadata(&host).is_ok_and(|meta| meta.is_symlink()) {
         fsx::remove_file(&host)?;
     }
     create_dirs(&parent.host).step("create a directory for", &mount.target)?;
@@ -130,7 +130,7 @@ fn enter_cwd(cwd: &Cwd, sight: &Sight) -> Result<(), ProotError> {
 }
 
 fn locate(guest: &GuestPath, sight: &Sight) -> Result<Place, ProotError> {
-    sight.locate(guest).step("resolve in the container", guest)
+    Ok(sight.locate(guest)?)
 }
 
 fn create_parents(place: &Place, wanted: &GuestPath) -> Result<(), ProotError> {
@@ -139,15 +139,14 @@ fn create_parents(place: &Place, wanted: &GuestPath) -> Result<(), ProotError> {
 }
 
 fn create_target(place: &Place, is_dir: bool, wanted: &GuestPath) -> Result<(), ProotError> {
-    if std::fs::symlink_metadata(&place.host).is_ok() {
+    if fsx::symlink_metadata(&place.host).is_ok() {
         return Ok(());
     }
+    if is_dir {
+        return create_dirs(&place.host).step("create the mount point", wanted);
+    }
     create_parents(place, wanted)?;
-    let created = match is_dir {
-        true => create_dirs(&place.host),
-        false => File::create_new(&place.host).map(drop),
-    };
-    created.step("create the mount point", wanted)
+    Ok(fsx::create_new(&place.host, 0o644).map(drop)?)
 }
 
 fn create_dirs(path: &Path) -> io::Result<()> {
