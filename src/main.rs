@@ -6,7 +6,6 @@ use coracle::cli;
 
 fn main() -> ExitCode {
     #[expect(
-        clippy::exit,
         clippy::disallowed_methods,
         reason = "a panic ends here, before it can print more"
     )]

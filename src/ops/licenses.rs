@@ -20,9 +20,9 @@ pub struct Part {
 /// Coracle itself, then every payload.
 pub fn licenses() -> Vec<Part> {
     let own = Part {
-        name: env!("CARGO_PKG_NAME"),
+        name: "coracle",
         version: env!("CARGO_PKG_VERSION"),
-        licence: env!("CARGO_PKG_LICENSE"),
+        licence: "Apache-2.0 OR MIT",
         source: "where you got this file; `Cargo.lock` there lists the libraries in it",
     };
     let payloads = embed::payloads().iter().map(|payload| Part {
