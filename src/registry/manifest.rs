@@ -75,20 +75,12 @@ impl Registry<'_> {
         size: Option<u64>,
         what: &str,
     ) -> Result<Served, RegistryError> {
-        let reply = self.request(self.manifest_call(selector)?, what)?;
-        for warning in reply
-            .all_headers("warning")
-            .filter_map(|text| text.strip_prefix("299 "))
-        {
-            self.progress.warn(&format!(
-                "`{}` says: {}",
-                self.api_host,
-                reply::one_line(warning)
-            ));
+        let answer = self.request_and(self.manifest_call(selector)?, what, Answer::read)?;
+        for warning in &answer.warnings {
+            let (host, said) = (&self.api_host, reply::one_line(warning));
+            self.progress.warn(&format!("`{host}` says: {said}"));
         }
-        let content_type = reply.header("content-type").map(str::to_owned);
-        let announced = announced(&reply);
-        let bytes = read_document(reply)?;
+        let bytes = answer.bytes;
         let got = bytes.len() as u64;
         if let Some(expected) = size.filter(|size| *size != got) {
             let object = what.to_owned();
@@ -99,10 +91,10 @@ impl Registry<'_> {
             }
             .into());
         }
-        for expected in expected.into_iter().chain(announced.as_ref()) {
+        for expected in expected.into_iter().chain(answer.announced.as_ref()) {
             check(&bytes, expected, what)?;
         }
-        let document = Document::parse(&bytes, content_type.as_deref())?;
+        let document = Document::parse(&bytes, answer.content_type.as_deref())?;
         Ok(Served {
             digest: expected.cloned().unwrap_or_else(|| Digest::of(&bytes)),
             bytes,
@@ -134,19 +126,34 @@ fn check(bytes: &[u8], expected: &Digest, what: &str) -> Result<(), Mismatch> {
     })
 }
 
-fn read_document(reply: Reply) -> Result<Vec<u8>, RegistryError> {
-    let host = reply.origin.authority();
-    let mut bytes = Vec::new();
-    let read = reply
-        .body
-        .into_reader()
-        .take(MAX_DOCUMENT + 1)
-        .read_to_end(&mut bytes);
-    read.map_err(|source| RegistryError::Unreachable { host, source })?;
-    let got = bytes.len() as u64;
-    if got > MAX_DOCUMENT {
-        let what = "manifest";
-        return Err(DocumentError::TooLarge { what, got }.into());
+/// What of a reply matters for a manifest.
+struct Answer {
+    warnings: Vec<String>,
+    content_type: Option<String>,
+    announced: Option<Digest>,
+    bytes: Vec<u8>,
+}
+
+impl Answer {
+    fn read(reply: Reply) -> Result<Answer, RegistryError> {
+        let warnings = reply.all_headers("warning");
+        let warnings = warnings.filter_map(|text| text.strip_prefix("299 ").map(str::to_owned));
+        let (warnings, announced) = (warnings.collect(), announced(&reply));
+        let content_type = reply.header("content-type").map(str::to_owned);
+        let host = reply.origin.authority();
+        let mut bytes = Vec::new();
+        let body = reply.body.into_reader();
+        let read = body.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes);
+        read.map_err(|source| RegistryError::Unreachable { host, source })?;
+        let (what, got) = ("manifest", bytes.len() as u64);
+        if got > MAX_DOCUMENT {
+            return Err(DocumentError::TooLarge { what, got }.into());
+        }
+        Ok(Answer {
+            warnings,
+            content_type,
+            announced,
+            bytes,
+        })
     }
-    Ok(bytes)
 }

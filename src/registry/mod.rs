@@ -124,14 +124,28 @@ impl<'a> Registry<'a> {
         Ok(Scheme::Http)
     }
 
-    /// Sends `call` with what authorization it takes, again after passing failures, and
-    /// returns a successful reply. `what` names the object in errors.
+    /// A successful reply to `call`, whose body is yet to be read.
     fn request(&self, call: Call, what: &str) -> Result<Reply, RegistryError> {
+        self.request_and(call, what, Ok)
+    }
+
+    /// Sends `call` with what authorization it takes, again after passing failures, and
+    /// gives a successful reply to `read`, whose failures may be passing too. `what` names
+    /// the object in errors.
+    fn request_and<T>(
+        &self,
+        call: Call,
+        what: &str,
+        read: impl Fn(Reply) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let (error, asked) = match self.send_authorized(&call, what) {
-                Ok(reply) if reply.status < 300 => return Ok(reply),
+                Ok(reply) if reply.status < 300 => match read(reply) {
+                    Err(error) if error.is_passing() => (error, None),
+                    outcome => return outcome,
+                },
                 Ok(reply) if !retry::is_passing(reply.status) => {
                     return Err(self.failure(reply, what));
                 }
