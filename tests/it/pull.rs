@@ -272,14 +272,22 @@ fn as_umoci_unpacks_it() {
 
 /// Why a line of [`tree::differences`] is as it should be.
 fn explained(line: &str) -> Option<&'static str> {
-    let of = |start: &str, end: &str| line.starts_with(start) && line.ends_with(end);
-    match line {
-        _ if of("odd/closed: ", "mode: 755 != 555") => {
-            Some("our folders stay open to their owner; the sidecar has 555")
+    let (name, difference) = line.split_once(": ")?;
+    if let Some(modes) = difference.strip_prefix("mode: ") {
+        let (ours, theirs) = modes.split_once(" != ")?;
+        let [ours, theirs] = [ours, theirs].map(|mode| u32::from_str_radix(mode, 8));
+        let (ours, theirs) = (ours.ok()?, theirs.ok()?);
+        // 0o700 is what is given to the owner: all of it to folders, reading to files.
+        let is_opened = ours & !0o700 == theirs & 0o077;
+        return is_opened
+            .then_some("open to its owner, and not setuid on disk: the sidecar has the true mode");
+    }
+    match name {
+        "odd" => Some("umoci does not set a folder's time again when a later layer adds to it"),
+        _ if name.starts_with("odd/ddd") && difference.starts_with("mtime: (0, 0)") => {
+            Some("no layer states the time of these folders; umoci leaves the moment of unpacking")
         }
-        _ if of("odd/null: ", "") => {
-            Some("a plain user can make no device; umoci puts an empty file there")
-        }
+        "odd/null" => Some("a plain user can make no device; umoci puts an empty file there"),
         _ => None,
     }
 }
