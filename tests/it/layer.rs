@@ -2,6 +2,7 @@
 
 mod bytes;
 mod craft;
+mod headers;
 mod hostile;
 mod metadata;
 mod model;
