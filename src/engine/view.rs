@@ -36,7 +36,7 @@ pub(super) fn prepare_copy(
     if has_copy(dir) {
         return Ok(rootfs);
     }
-    progress.warn("this run needs a copy of the image, as no overlay can be laid over it here; it is made once for each container");
+    progress.warn("this run needs a copy of the image, as no overlay can be laid over it here; a container that is kept makes it only once");
     let private = fsx::private_sibling(&rootfs)?;
     let upper = dir.join("upper");
     let copied = copy_tree(lower, &private)
