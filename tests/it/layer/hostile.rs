@@ -66,9 +66,25 @@ pub(super) fn one(craft: Craft) -> Vec<Craft> {
     vec![craft]
 }
 
+/// An empty layer.
+fn new() -> Craft {
+    Craft::new()
+}
+
+/// A link to `target`, and a file through it.
+fn canary(name: &str, target: &str) -> Craft {
+    let layer = new().symlink("esc", target);
+    layer.file(&format!("esc/{name}"), "pwned")
+}
+
+/// A lower layer for whiteouts.
+fn lower() -> Craft {
+    let layer = new().file("d/a", "1").file("d/b", "2");
+    layer.symlink("l", "d").file("top", "t")
+}
+
 #[test]
 fn paths_stay_inside() {
-    let new = Craft::new;
     check(vec![
         (
             "E01 climbing",
@@ -90,6 +106,12 @@ fn paths_stay_inside() {
             one(new().file("./././x", "x").dir("d/.")),
             Tree(&["d/", "x=x"]),
         ),
+    ]);
+}
+
+#[test]
+fn the_root_stays_a_directory() {
+    check(vec![
         (
             "E08 root as file",
             one(new().file("/.", "x")),
@@ -115,6 +137,12 @@ fn paths_stay_inside() {
             one(new().mode(b'5', "./", 0).file("a", "x")),
             Tree(&["a=x"]),
         ),
+    ]);
+}
+
+#[test]
+fn names_are_bounded() {
+    check(vec![
         (
             "E10 long component",
             one(new().long(b'L', &"n".repeat(256)).file("n", "")),
@@ -143,12 +171,6 @@ fn paths_stay_inside() {
 
 #[test]
 fn links_lead_nowhere_outside() {
-    let new = Craft::new;
-    let canary = |name: &str, target: &str| {
-        new()
-            .symlink("esc", target)
-            .file(&format!("esc/{name}"), "pwned")
-    };
     check(vec![
         (
             "E02 absolute link to a host path",
@@ -183,6 +205,12 @@ fn links_lead_nowhere_outside() {
             one(new().symlink("a", "b").symlink("b", "a").file("a/x", "")),
             Refused("more than 40 symbolic links"),
         ),
+    ]);
+}
+
+#[test]
+fn links_of_other_entries_are_not_followed_out() {
+    check(vec![
         (
             "E06 through a lower layer's link",
             vec![new().symlink("l", "/d"), new().file("l/x", "x")],
@@ -217,7 +245,6 @@ fn links_lead_nowhere_outside() {
 
 #[test]
 fn hard_links_share_or_fail() {
-    let new = Craft::new;
     check(vec![
         (
             "E11 of the host",
@@ -247,6 +274,12 @@ fn hard_links_share_or_fail() {
             one(new().symlink("l", "t").hardlink("b", "l")),
             Tree(&["b->t", "l->t"]),
         ),
+    ]);
+}
+
+#[test]
+fn hard_links_need_a_file_that_is_there() {
+    check(vec![
         (
             "E11 to a directory",
             one(new().dir("d").hardlink("b", "d")),
@@ -305,14 +338,6 @@ fn hard_links_share_or_fail() {
 
 #[test]
 fn whiteouts_speak_of_lower_layers() {
-    let new = Craft::new;
-    let lower = || {
-        new()
-            .file("d/a", "1")
-            .file("d/b", "2")
-            .symlink("l", "d")
-            .file("top", "t")
-    };
     check(vec![
         (
             "W01 no name",
@@ -347,6 +372,12 @@ fn whiteouts_speak_of_lower_layers() {
             ],
             Tree(&["a="]),
         ),
+    ]);
+}
+
+#[test]
+fn whiteouts_act_on_names_not_on_targets() {
+    check(vec![
         (
             "W04 of a link",
             vec![lower(), new().file(".wh.l", "")],
@@ -390,6 +421,12 @@ fn whiteouts_speak_of_lower_layers() {
             vec![lower(), new().file("x", "").file(".wh..wh..opq", "")],
             Tree(&["x="]),
         ),
+    ]);
+}
+
+#[test]
+fn whiteouts_of_any_kind_and_layer_count() {
+    check(vec![
         (
             "W07 as directory, link and with content",
             vec![
