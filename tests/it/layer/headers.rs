@@ -135,6 +135,13 @@ fn headers_are_bounded() {
             one(new().header(&link_with_size).file("a", "x")),
             Tree(&["a=x", "l->t"]),
         ),
+    ]);
+}
+
+#[test]
+fn types_of_old_are_read() {
+    let new = Craft::new;
+    check(vec![
         (
             "H08 directory by its slash",
             one(new().file("d/", "")),
