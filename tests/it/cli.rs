@@ -50,99 +50,102 @@ fn every_verb_has_help_and_stands_in_the_list() {
         .mentions("Commands:");
 }
 
+/// A command line, its status, and what stands in the `error:` and the `hint:` line.
+const MISUSES: [(&str, i32, &str, &str); 18] = [
+    (
+        "images --jsn",
+        2,
+        "unknown flag `--jsn`",
+        "did you mean `--json`?",
+    ),
+    (
+        "imgaes",
+        2,
+        "unknown command `imgaes`",
+        "did you mean `images`?",
+    ),
+    (
+        "rm",
+        2,
+        "missing `<CONTAINER>...`",
+        "see `coracle rm --help`",
+    ),
+    (
+        "version x",
+        2,
+        "one argument too many: `x`",
+        "see `coracle version --help`",
+    ),
+    (
+        "--log-format xml ps",
+        2,
+        "got `xml`",
+        "see `coracle ps --help`",
+    ),
+    (
+        "ps -q --verbose",
+        2,
+        "cannot be used with `--verbose`",
+        "see `coracle ps --help`",
+    ),
+    (
+        "--home",
+        2,
+        "`--home <DIR>` needs a value",
+        "see `coracle --help`",
+    ),
+    ("verify", 2, "missing", "see `coracle verify --help`"),
+    (
+        "verify --all x",
+        2,
+        "cannot be used with",
+        "see `coracle verify --help`",
+    ),
+    (
+        "run",
+        125,
+        "missing `<IMAGE|CONTAINER>...`",
+        "see `coracle run --help`",
+    ),
+    (
+        "run --nonsense hello",
+        125,
+        "unknown flag `--nonsense`",
+        "see `coracle run --help`",
+    ),
+    (
+        "run --pull sometimes hello",
+        125,
+        "expected one of `missing`, `always`, `never`",
+        "see",
+    ),
+    ("run UPPER", 125, "`UPPER`", "hint: "),
+    (
+        "run --platform a/b/c/d hello",
+        125,
+        "`a/b/c/d` is not a platform",
+        "hint: ",
+    ),
+    ("run --engine warp hello", 125, "unknown engine `warp`", ""),
+    (
+        "run --userns host hello",
+        125,
+        "got `host` for `--userns`",
+        "",
+    ),
+    ("rmi UPPER", 2, "`UPPER`", "hint: "),
+    (
+        "rm nobody",
+        1,
+        "there is no container `nobody`",
+        "hint: `coracle ps`",
+    ),
+];
+
 #[test]
 fn misuse_is_explained_and_has_its_status() {
     let sandbox = Sandbox::new();
-    for (line, status, message, hint) in [
-        (
-            "images --jsn",
-            2,
-            "unknown flag `--jsn`",
-            "did you mean `--json`?",
-        ),
-        (
-            "imgaes",
-            2,
-            "unknown command `imgaes`",
-            "did you mean `images`?",
-        ),
-        (
-            "rm",
-            2,
-            "missing `<CONTAINER>...`",
-            "see `coracle rm --help`",
-        ),
-        (
-            "version x",
-            2,
-            "one argument too many: `x`",
-            "see `coracle version --help`",
-        ),
-        (
-            "--log-format xml ps",
-            2,
-            "got `xml`",
-            "see `coracle ps --help`",
-        ),
-        (
-            "ps -q --verbose",
-            2,
-            "cannot be used with `--verbose`",
-            "see `coracle ps --help`",
-        ),
-        (
-            "--home",
-            2,
-            "`--home <DIR>` needs a value",
-            "see `coracle --help`",
-        ),
-        ("verify", 2, "missing", "see `coracle verify --help`"),
-        (
-            "verify --all x",
-            2,
-            "cannot be used with",
-            "see `coracle verify --help`",
-        ),
-        (
-            "run",
-            125,
-            "missing `<IMAGE|CONTAINER>...`",
-            "see `coracle run --help`",
-        ),
-        (
-            "run --nonsense hello",
-            125,
-            "unknown flag `--nonsense`",
-            "see `coracle run --help`",
-        ),
-        (
-            "run --pull sometimes hello",
-            125,
-            "expected one of `missing`, `always`, `never`",
-            "see",
-        ),
-        ("run UPPER", 125, "`UPPER`", "hint: "),
-        (
-            "run --platform a/b/c/d hello",
-            125,
-            "`a/b/c/d` is not a platform",
-            "hint: ",
-        ),
-        ("run --engine warp hello", 125, "unknown engine `warp`", ""),
-        (
-            "run --userns host hello",
-            125,
-            "got `host` for `--userns`",
-            "",
-        ),
-        ("rmi UPPER", 2, "`UPPER`", "hint: "),
-        (
-            "rm nobody",
-            1,
-            "there is no container `nobody`",
-            "hint: `coracle ps`",
-        ),
-    ] {
+    for (line, status, message, hint) in MISUSES {
         let output = sandbox.coracle(line.split(' ')).run().exits(status);
         let output = output
             .complains("error: ")

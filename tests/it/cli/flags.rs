@@ -10,118 +10,128 @@ fn explained(sandbox: &Sandbox, words: &[&str]) -> Value {
     serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output}"))
 }
 
+/// One row: the words after `run`, where to look in the explanation, and what is there.
+type Row<'a> = (&'a [&'a str], &'a str, Value);
+
+fn check(sandbox: &Sandbox, rows: &[Row<'_>]) {
+    for (words, pointer, expected) in rows {
+        let plan = explained(sandbox, words);
+        assert_eq!(plan.pointer(pointer), Some(expected), "{words:?}: {plan:#}");
+    }
+}
+
 #[test]
-fn every_flag_of_run_reaches_the_plan() {
+fn the_command_is_taken_word_by_word() {
+    let argv = "/plan/argv";
+    check(
+        &Sandbox::new(),
+        &[
+            (&["hello"], argv, json!(["/bin/hello"])),
+            (
+                &["hello", "-x", "", "--rm"],
+                argv,
+                json!(["-x", "", "--rm"]),
+            ),
+            (&["--", "hello", "--", "a"], argv, json!(["--", "a"])),
+            (
+                &["--entrypoint", "sh", "hello", "-c"],
+                argv,
+                json!(["sh", "-c"]),
+            ),
+            (&["--entrypoint=", "hello", "ls"], argv, json!(["ls"])),
+            (&["-i", "hello"], argv, json!(["/bin/hello"])),
+            (&["--interactive", "hello"], argv, json!(["/bin/hello"])),
+            (&["--pull=never", "hello"], argv, json!(["/bin/hello"])),
+            (&["--pull=always", "hello"], argv, json!(["/bin/hello"])),
+            (
+                &["--platform", "linux/amd64", "hello"],
+                argv,
+                json!(["/bin/hello"]),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_environment_is_what_was_typed() {
     let sandbox = Sandbox::new();
     sandbox.file("env", "# comment\nF=from file\nSECRET\n");
-    let version = env!("CARGO_PKG_VERSION");
-    for (words, pointer, expected) in [
-        (&["hello"][..], "/plan/argv", json!(["/bin/hello"])),
-        (&["hello", "-x", "", "--rm"], "/plan/argv/2", json!("--rm")),
-        (
-            &["--", "hello", "--", "a"],
-            "/plan/argv",
-            json!(["--", "a"]),
-        ),
-        (
-            &["--entrypoint", "sh", "hello", "-c"],
-            "/plan/argv",
-            json!(["sh", "-c"]),
-        ),
-        (
-            &["--entrypoint=", "hello", "ls"],
-            "/plan/argv",
-            json!(["ls"]),
-        ),
-        (
-            &["-e", "A=b c", "hello"],
-            "/plan/environment/A",
-            json!("b c"),
-        ),
-        (
-            &["--env=SECRET", "hello"],
-            "/plan/environment/SECRET",
-            json!("s=1"),
-        ),
-        (
-            &["--env-file", "../env", "hello"],
-            "/plan/environment/F",
-            json!("from file"),
-        ),
-        (
-            &["--env-file", "../env", "hello"],
-            "/plan/environment/SECRET",
-            json!("s=1"),
-        ),
-        (&["-w", "/x/../y", "hello"], "/plan/cwd/path", json!("/y")),
-        (&["--workdir=/y", "hello"], "/plan/cwd/create", json!(true)),
-        (&["-u", "5:6", "hello"], "/plan/user/gid", json!(6)),
-        (&["--user=5", "hello"], "/plan/user/uid", json!(5)),
-        (&["hello"], "/plan/user/uid", json!(0)),
-        (
-            &["--userns=subids", "hello"],
-            "/plan/user/ids",
-            json!("ranges"),
-        ),
-        (
-            &["--userns=single", "hello"],
-            "/plan/user/ids",
-            json!("single"),
-        ),
-        (&["-h", "box", "hello"], "/plan/hostname", json!("box")),
-        (
-            &["--hostname=box", "hello"],
-            "/plan/environment/HOSTNAME",
-            json!("box"),
-        ),
-        (
-            &["--cpuset-cpus", "0-2,1", "hello"],
-            "/plan/cpus",
-            json!([0, 1, 2]),
-        ),
-        (
-            &["--read-only", "hello"],
-            "/plan/writes",
-            json!("read-only"),
-        ),
-        (&["-i", "hello"], "/plan/argv", json!(["/bin/hello"])),
-        (&["--interactive", "hello"], "/plan/hostname", json!(null)),
-        (
-            &["--engine", "ns", "hello"],
-            "/plan/environment/CORACLE_VERSION",
-            json!(version),
-        ),
-        (
-            &["--pull=never", "hello"],
-            "/plan/argv",
-            json!(["/bin/hello"]),
-        ),
-        (
-            &["--pull=always", "hello"],
-            "/plan/argv",
-            json!(["/bin/hello"]),
-        ),
-        (
-            &["--platform", "linux/amd64", "hello"],
-            "/plan/argv",
-            json!(["/bin/hello"]),
-        ),
-        (
-            &["--rm", "--name", "n", "hello"],
-            "/plan/hostname",
-            json!(null),
-        ),
-    ] {
-        let plan = explained(&sandbox, words);
-        assert_eq!(
-            plan.pointer(pointer),
-            Some(&expected),
-            "{words:?}: {plan:#}"
-        );
-    }
+    let version = json!(env!("CARGO_PKG_VERSION"));
+    let file = ["--env-file", "../env", "hello"];
+    check(
+        &sandbox,
+        &[
+            (
+                &["-e", "A=b c", "hello"],
+                "/plan/environment/A",
+                json!("b c"),
+            ),
+            (
+                &["--env=SECRET", "hello"],
+                "/plan/environment/SECRET",
+                json!("s=1"),
+            ),
+            (&file, "/plan/environment/F", json!("from file")),
+            (&file, "/plan/environment/SECRET", json!("s=1")),
+            (
+                &["--hostname=box", "hello"],
+                "/plan/environment/HOSTNAME",
+                json!("box"),
+            ),
+            (
+                &["--engine=ns", "hello"],
+                "/plan/environment/CORACLE_VERSION",
+                version,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn place_user_and_limits_are_what_was_typed() {
+    let sandbox = Sandbox::new();
     let (uid, _) = sandbox.ids();
-    let kept = explained(&sandbox, &["--userns=keep-id", "hello"]);
-    assert_eq!(kept["plan"]["user"]["uid"], uid.as_raw());
+    check(
+        &sandbox,
+        &[
+            (&["-w", "/x/../y", "hello"], "/plan/cwd/path", json!("/y")),
+            (&["--workdir=/y", "hello"], "/plan/cwd/create", json!(true)),
+            (&["-u", "5:6", "hello"], "/plan/user/gid", json!(6)),
+            (&["--user=5", "hello"], "/plan/user/uid", json!(5)),
+            (&["hello"], "/plan/user/uid", json!(0)),
+            (
+                &["--userns=keep-id", "hello"],
+                "/plan/user/uid",
+                json!(uid.as_raw()),
+            ),
+            (
+                &["--userns=subids", "hello"],
+                "/plan/user/ids",
+                json!("ranges"),
+            ),
+            (
+                &["--userns=single", "hello"],
+                "/plan/user/ids",
+                json!("single"),
+            ),
+            (&["-h", "box", "hello"], "/plan/hostname", json!("box")),
+            (
+                &["--cpuset-cpus", "0-2,1", "hello"],
+                "/plan/cpus",
+                json!([0, 1, 2]),
+            ),
+            (
+                &["--read-only", "hello"],
+                "/plan/writes",
+                json!("read-only"),
+            ),
+            (
+                &["--rm", "--name", "n", "hello"],
+                "/plan/hostname",
+                json!(null),
+            ),
+        ],
+    );
     let discarded = explained(&sandbox, &["--rm", "hello"]);
     assert!(
         discarded["plan"]["writes"]["discarded"].is_string(),
