@@ -63,6 +63,10 @@ impl Fault for PathError {
             Some(libc::EROFS | libc::EACCES | libc::EPERM) => {
                 vec!["set CORACLE_HOME to a directory that you can write".into()]
             }
+            // A directory is made with its parents, so one of them cannot be had.
+            Some(libc::ENOENT | libc::ENOTDIR) if self.operation == "create directory" => {
+                vec!["set CORACLE_HOME to a directory that you can write".into()]
+            }
             _ => Vec::new(),
         }
     }

@@ -36,8 +36,7 @@ fn assert_nothing_passing(sandbox: &Sandbox) {
 fn alone_in_an_empty_home() {
     require!(UserNamespaces);
     let sandbox = Sandbox::new();
-    let binary = sandbox.home().join("coracle");
-    std::fs::copy(sandbox.binary(), &binary).expect("the home is empty");
+    sandbox.binary_in("home");
     let home = format!("HOME={}", sandbox.home().display());
     let run = sandbox.command(["env", "-i", &home, "./coracle", "run", "--rm", "hello"]);
     run.run().success().mentions("ns");
@@ -52,7 +51,7 @@ fn alone_in_an_empty_root() {
     require!(UserNamespaces, StaticBinary);
     let sandbox = Sandbox::new();
     let root = sandbox.folder("root");
-    std::fs::copy(sandbox.binary(), root.join("coracle")).expect("the folder is empty");
+    sandbox.binary_in("root");
     let root = root.display().to_string();
     sandbox
         .command(["unshare", "-Ur", "chroot", &root, "/coracle", "version"])

@@ -49,6 +49,10 @@ impl Fault for NsError {
             NsError::Step { .. } => Kind::Refused,
             NsError::NoSource(_) | NsError::NoCwd(_) => Kind::NotFound,
             NsError::NoProgram(_) => Kind::NoProgram,
+            // What is absent is its interpreter; Docker, dash and PRoot call that 127, too.
+            NsError::Exec { source, .. } if source.raw_os_error() == Some(libc::ENOENT) => {
+                Kind::NoProgram
+            }
             NsError::Exec { .. } => Kind::NotExecutable,
             NsError::File(error) => error.kind(),
         }

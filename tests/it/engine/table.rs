@@ -238,7 +238,7 @@ fn ends() -> Vec<Behaviour> {
             .complains("/no/such/program"),
         behaviour("an interpreter that is not there")
             .runs(["/bin/no-interpreter"])
-            .exits(126)
+            .exits(127)
             .complains("/bin/no-interpreter"),
         behaviour("killed by KILL").sh("kill -KILL $$").exits(137),
         behaviour("killed by TERM").sh("kill -TERM $$").exits(143),

@@ -1,8 +1,8 @@
 //! A private home of a plain user, with the binary under test in it, and nothing of ours in its environment.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::unistd::{Gid, Uid, User, geteuid};
@@ -68,14 +68,21 @@ impl Sandbox {
     /// The binary under test, copied in here: the user may not be able to reach the build's folder, and one file in an
     /// empty directory is how it is meant to arrive.
     pub(crate) fn binary(&self) -> PathBuf {
-        let path = self.path("coracle");
+        self.binary_in("")
+    }
+
+    /// The same in a folder of the sandbox.
+    pub(crate) fn binary_in(&self, folder: &str) -> PathBuf {
+        let path = self.path(folder).join("coracle");
         if !path.exists() {
-            let source = std::env::var_os("CORACLE_BIN")
-                .unwrap_or_else(|| env!("CARGO_BIN_EXE_coracle").into());
-            std::fs::copy(&source, &path)
-                .unwrap_or_else(|error| panic!("cannot copy {source:?}: {error}"));
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755))
-                .expect("the file is ours");
+            let built = env!("CARGO_BIN_EXE_coracle");
+            let source = std::env::var_os("CORACLE_BIN").unwrap_or_else(|| built.into());
+            // By another process: while we had it open for writing, a command started by another
+            // thread would inherit that until its exec, and ours would fail with ETXTBSY.
+            let mut copy = Command::new("install");
+            copy.arg("-m755").args([&source, path.as_os_str()]);
+            let copied = copy.status().is_ok_and(|status| status.success());
+            assert!(copied, "cannot copy {}", source.display());
         }
         path
     }
