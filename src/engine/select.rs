@@ -163,7 +163,7 @@ pub fn consider(mode: Mode, facts: &HostFacts, plan: &RunPlan) -> Result<(), Rej
         Mode::ProotP1 | Mode::ProotP2 => {
             if let Some(wanted) = proot::refusal(plan) {
                 let reason = format!("it cannot do {wanted}");
-                let remedy = None;
+                let remedy = Some("leave that out, or use `--engine=ns` where it works".to_owned());
                 return Err(Rejection {
                     mode,
                     reason,
