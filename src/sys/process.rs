@@ -57,8 +57,14 @@ impl Program {
 /// Refused when a second thread exists: in the child, its locks would stay locked
 /// for ever, and the child goes on with ordinary Rust code here.
 pub fn fork() -> io::Result<ForkResult> {
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() != 1) {
-        return Err(io::Error::other("fork with several threads"));
+    // The kernel wakes who joins a thread shortly before it takes the thread off this list.
+    let mut patience = 100;
+    while std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() != 1) {
+        if patience == 0 {
+            return Err(io::Error::other("fork with several threads"));
+        }
+        patience -= 1;
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
     // SAFETY: there is only this thread (checked above; where /proc cannot be read
     // nothing has started a thread yet, because only pulls do), so the child may
