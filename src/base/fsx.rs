@@ -183,10 +183,15 @@ pub fn create_dir(path: impl AsRef<Path>, mode: u32) -> Result<()> {
 
 /// Creates a directory and its parents, each 0700; nothing to do where it exists.
 pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
+    create_dirs(path, 0o700)
+}
+
+/// Creates a directory and its parents with permission bits `mode`; nothing to do where it exists.
+pub fn create_dirs(path: impl AsRef<Path>, mode: u32) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder
         .recursive(true)
-        .mode(0o700)
+        .mode(mode)
         .create(&path)
         .context("create directory", path)
 }

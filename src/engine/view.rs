@@ -124,10 +124,10 @@ fn copy_files(from: &Path, to: &Path, files: &[(PathBuf, Metadata)]) -> fsx::Res
     };
     std::thread::scope(|scope| {
         let copiers: Vec<_> = (0..THREADS).map(|_| scope.spawn(copy_some)).collect();
-        let ended = copiers.into_iter().map(|copier| copier.join());
-        ended
-            .map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        copiers.into_iter().try_for_each(|copier| {
+            let ended = copier.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     })
 }
 

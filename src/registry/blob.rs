@@ -190,6 +190,10 @@ impl BlobStream<'_> {
             "{broken}; going on in {:.1} s",
             wait.as_secs_f64()
         ));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the pause is what a server asks for"
+        )]
         std::thread::sleep(wait);
         Ok(())
     }

@@ -165,6 +165,10 @@ impl<'a> Registry<'a> {
                 "{error}; trying again in {:.1} s",
                 wait.as_secs_f64()
             ));
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the pause is what a server asks for"
+            )]
             std::thread::sleep(wait);
         }
     }

@@ -1,8 +1,6 @@
 //! What of the host appears in the view, and the texts that are the guest's own.
 
-use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
@@ -52,7 +50,7 @@ fn bind(source: &HostPath, wanted: &Mount, root: &RootDir) -> Result<Option<Host
         replace_link(&wanted.target, root)?;
     }
     let target = place(&wanted.target, root)?;
-    create_target(&target, meta.is_dir()).step("create the mount point", &wanted.target)?;
+    create_target(&target, meta.is_dir())?;
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
     let bound = mount(Some(&**source), &*target, None::<&str>, flags, None::<&str>);
     bound
@@ -75,7 +73,7 @@ fn replace_link(target: &GuestPath, root: &RootDir) -> Result<(), NsError> {
         .locate(&parent)
         .step("resolve in the container", target)?
         .join(name);
-    if std::fs::symlink_metadata(&link).is_ok_and(|meta| meta.is_symlink()) {
+    if fsx::symlink_metadata(&link).is_ok_and(|meta| meta.is_symlink()) {
         fsx::remove_file(&link)?;
     }
     Ok(())
@@ -88,7 +86,7 @@ fn tmpfs(
     root: &RootDir,
 ) -> Result<HostPath, NsError> {
     let target = place(&wanted.target, root)?;
-    create_target(&target, true).step("create the mount point", &wanted.target)?;
+    create_target(&target, true)?;
     let size = size
         .map(|bytes| format!(",size={bytes}"))
         .unwrap_or_default();
@@ -111,22 +109,18 @@ fn tmpfs(
 fn place(guest: &GuestPath, root: &RootDir) -> Result<HostPath, NsError> {
     let target = root.locate(guest).step("resolve in the container", guest)?;
     if let Some(parent) = target.parent() {
-        create_dirs(parent).step("create a directory for", guest)?;
+        fsx::create_dirs(parent, 0o755)?;
     }
     Ok(target)
 }
 
-fn create_target(target: &Path, is_dir: bool) -> io::Result<()> {
-    if std::fs::symlink_metadata(target).is_ok() {
+fn create_target(target: &Path, is_dir: bool) -> fsx::Result<()> {
+    if fsx::symlink_metadata(target).is_ok() {
         return Ok(());
     }
     if is_dir {
-        create_dirs(target)
+        fsx::create_dirs(target, 0o755)
     } else {
-        File::create_new(target).map(drop)
+        fsx::create_new(target, 0o644).map(drop)
     }
-}
-
-fn create_dirs(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path)
 }

@@ -28,6 +28,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, chdir, chroot, pivot_root, sethostname};
 
 use crate::base::env;
+use crate::base::fsx;
 use crate::base::path::{HostPath, RootDir};
 use crate::base::progress::Progress;
 use crate::engine::{Engine, Outcome, Stop, supervise};
@@ -138,7 +139,7 @@ fn make_root(root: &HostPath) -> Result<(), NsError> {
 fn enter_cwd(cwd: &Cwd) -> Result<(), NsError> {
     let path = cwd.path.as_path();
     if cwd.create {
-        std::fs::create_dir_all(path).step("create the working directory", path.display())?;
+        fsx::create_dirs(path, 0o755)?;
     }
     match chdir(path) {
         Ok(()) => Ok(()),

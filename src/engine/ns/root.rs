@@ -13,7 +13,7 @@ use std::path::Path;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount as sys_mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 use super::error::{NsError, Step};
 use crate::base::fsx;
@@ -61,7 +61,7 @@ pub(super) fn mount_on_disk(
         .map_err(io::Error::from)
         .step("make a mount namespace for", scratch)?;
     fsx::create_dir_all(scratch)?;
-    Ok(overlay_or_copy(lower, scratch, progress)?)
+    overlay_or_copy(lower, scratch, progress)
 }
 
 /// Whether the guest may remove what the image has.
@@ -93,6 +93,7 @@ fn overlay_in_memory(lower: &HostPath, deletions: Deletions) -> Result<Option<Ho
     let at = lower.join("root");
     fsx::create_dir(&at, 0o755)?;
     if deletions == Deletions::Never || xattr::user_attributes_work(lower) {
+        make_halves(&image, lower)?;
         match overlay(&image, lower, &at) {
             Ok(()) => {
                 hide_from_binds(lower)?;
@@ -116,6 +117,7 @@ fn overlay_or_copy(
 ) -> Result<HostPath, Stop> {
     if !view::has_copy(dir) && xattr::user_attributes_work(dir) {
         let image = open_dir(lower)?;
+        make_halves(&image, dir)?;
         match overlay(&image, dir, lower) {
             Ok(()) => {
                 hide_from_binds(lower)?;
@@ -146,20 +148,37 @@ fn hide_from_binds(at: &HostPath) -> Result<(), NsError> {
     hidden.map_err(io::Error::from).step("make unbindable", at)
 }
 
-/// Mounts an overlay of `image` and `dir`'s `upper` at `at`. Documentation/filesystems/overlayfs.rst.
+/// Makes the writable halves of an overlay in `dir`, unless they are there.
+///
+/// The root directory of the view has the mode of its upper half, which therefore
+/// begins with the image's; afterwards it is the guest's own to change.
+fn make_halves(image: &OwnedFd, dir: &HostPath) -> Result<(), NsError> {
+    let upper = dir.join("upper");
+    if make_dir(&upper)? {
+        let stat = fstat(image)
+            .map_err(io::Error::from)
+            .step("stat the image for", dir)?;
+        fsx::set_mode(&upper, stat.st_mode & 0o7777)?;
+    }
+    make_dir(&dir.join("work")).map(drop)
+}
+
+/// Makes one directory; false where it exists.
+fn make_dir(path: &HostPath) -> Result<bool, NsError> {
+    match fsx::create_dir(path, 0o755) {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_already_there() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Mounts an overlay of `image` and the halves in `dir` at `at`. Documentation/filesystems/overlayfs.rst.
 ///
 /// Directories are named through /proc/self/fd, as a path may hold the `:` and `,`
 /// that separate the options.
 fn overlay(image: &OwnedFd, dir: &HostPath, at: &HostPath) -> io::Result<()> {
-    let (upper, work) = (dir.join("upper"), dir.join("work"));
-    for made in [&upper, &work] {
-        match std::fs::create_dir(made) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-    }
-    copy_mode(image, &upper)?;
-    let (upper, work) = (open_dir_io(&upper)?, open_dir_io(&work)?);
+    let open = |name: &str| open_dir_io(&dir.join(name));
+    let (upper, work) = (open("upper")?, open("work")?);
     let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
     let options = format!(
         "lowerdir={},upperdir={},workdir={},userxattr",
@@ -169,20 +188,9 @@ fn overlay(image: &OwnedFd, dir: &HostPath, at: &HostPath) -> io::Result<()> {
     );
     // The source of an overlay is free text: the store looks there for what is in use.
     let source = format!("{dir}:{at}");
-    let mounted = sys_mount(
-        Some(source.as_str()),
-        &**at,
-        Some("overlay"),
-        MsFlags::empty(),
-        Some(options.as_str()),
-    );
+    let (source, options) = (Some(source.as_str()), Some(options.as_str()));
+    let mounted = sys_mount(source, &**at, Some("overlay"), MsFlags::empty(), options);
     Ok(mounted?)
-}
-
-/// The root directory of the view has the mode of its upper half, so that takes the image's.
-fn copy_mode(image: &OwnedFd, upper: &Path) -> io::Result<()> {
-    let mode = nix::sys::stat::fstat(image)?.st_mode & 0o7777;
-    std::fs::set_permissions(upper, std::os::unix::fs::PermissionsExt::from_mode(mode))
 }
 
 /// What the kernel answers when it cannot overlay these file systems, or not here.
