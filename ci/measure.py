@@ -67,7 +67,8 @@ def runners(load):
         "native": ["chroot", TREE, *command] if AS_ROOT else floor + command,
         "unshare": floor + command,
         "coracle ns": [coracle, "run", "--rm", "--engine=ns", IMAGE, *command],
-        "coracle proot": [coracle, "run", "--rm", "--engine=proot", IMAGE, *command],
+        # A container that is there, as udocker's: PRoot has no overlay, so that the first run of each copies the tree.
+        "coracle proot": [coracle, "run", "--engine=proot", "bench", *command],
         "ch-run": ["ch-run", TREE, "--", *command],
         "bubblewrap": ["bwrap", "--bind", TREE, "/", "--dev", "/dev", "--proc", "/proc", *command],
         "proot": proot + command,
