@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::unistd::{ForkResult, Pid};
 
-use crate::sys::signal::restore_sigpipe;
+use crate::sys::signal::restore_caller;
 
 /// A program with its arguments and environment, ready for execve(2).
 ///
@@ -38,13 +38,13 @@ impl Program {
 
     /// Replaces this process by the program at `path`; returns only the reason why not.
     ///
-    /// Descriptors, mask, limits and directory stay as they are; SIGPIPE is as our
-    /// caller had it. execve(2).
+    /// Descriptors, mask, limits and directory stay as they are; SIGPIPE and SIGCHLD are
+    /// as our caller had them. execve(2).
     pub fn exec(&self, path: &OsStr) -> io::Error {
         let Ok(path) = CString::new(path.as_bytes()) else {
             return io::ErrorKind::InvalidInput.into();
         };
-        restore_sigpipe();
+        restore_caller();
         match nix::unistd::execve(&path, &self.argv, &self.environment) {
             Ok(never) => match never {},
             Err(errno) => errno.into(),

@@ -10,29 +10,45 @@ use nix::unistd::Pid;
 
 /// Whether SIGPIPE was ignored when this program started.
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+/// The same for SIGCHLD.
+static CHILD_IGNORED: AtomicBool = AtomicBool::new(false);
 
-/// Runs [`remember_sigpipe`] before `main`, where Rust's runtime ignores SIGPIPE.
+/// Runs [`remember_caller`] before `main`, where Rust's runtime ignores SIGPIPE.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static REMEMBER: extern "C" fn() = remember_sigpipe;
+static REMEMBER: extern "C" fn() = remember_caller;
 
-extern "C" fn remember_sigpipe() {
-    // SAFETY: an all-zero `sigaction` is a valid value of that plain C structure;
-    // the call with a null new action only writes the old one into it.
-    let before = unsafe {
-        let mut before: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut before);
-        before
-    };
-    PIPE_IGNORED.store(before.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+extern "C" fn remember_caller() {
+    PIPE_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+    // Who ignores it hears of no child's end and cannot wait for one; waitpid(2), "NOTES".
+    if is_ignored(libc::SIGCHLD) {
+        CHILD_IGNORED.store(true, Ordering::Relaxed);
+        // SAFETY: the default action, which is to do nothing, runs no code of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
 }
 
-/// Gives SIGPIPE back the meaning that it had for our caller; done before an
-/// exec, which keeps "ignored" but not handlers. signal(7).
-pub fn restore_sigpipe() {
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: an all-zero `sigaction` is a valid value of that plain C structure;
+    // the call with a null new action only writes the old one into it.
+    let action = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action);
+        action
+    };
+    action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Gives SIGPIPE and SIGCHLD back the meaning that they had for our caller; done before
+/// an exec, which keeps "ignored" but not handlers. signal(7).
+pub fn restore_caller() {
     if !PIPE_IGNORED.load(Ordering::Relaxed) {
         // SAFETY: the default action runs no code of ours.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
+    if CHILD_IGNORED.load(Ordering::Relaxed) {
+        // SAFETY: to ignore a signal runs no code of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     }
 }
 

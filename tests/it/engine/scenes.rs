@@ -22,6 +22,7 @@ pub(crate) const SCENES: &[(&str, Scene)] = &[
     ("a terminal's size, and its changes", terminal_size),
     ("a shell has job control", job_control),
     ("^C ends the guest", control_c),
+    ("a caller that ignores its children", ignored_children),
     ("a named container keeps what was written", kept),
     ("a name is taken once", name_taken),
     ("files made as root belong to the caller", owner),
@@ -163,6 +164,16 @@ fn control_c(stage: &Stage) {
     let (code, shown) = terminal.finish();
     assert_eq!(code, 130, "{shown}");
     leftover::assert_no_process(&token);
+}
+
+fn ignored_children(stage: &Stage) {
+    let ignoring = "$SIG{CHLD} = 'IGNORE'; exec @ARGV";
+    stage
+        .run(REMOVED, &["args", "heard"])
+        .behind(["perl", "-e", ignoring])
+        .run()
+        .success()
+        .prints("5:heard");
 }
 
 fn kept(stage: &Stage) {
