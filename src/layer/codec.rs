@@ -20,6 +20,12 @@ const BUFFER: usize = 128 << 10;
 /// The longest signature that is looked at.
 const MAGIC: usize = 10;
 
+/// Bytes that anything may inflate to, however small it is.
+const MAX_PLAIN: u64 = 1 << 30;
+/// How many times as large anything may get beyond that. Deflate reaches 1032 on zeros
+/// alone, zstd and xz far more; the densest layers of real images stay below 100.
+const MAX_RATIO: u64 = 1000;
+
 /// A layer's uncompressed bytes.
 pub type Bytes = Box<dyn Read + Send>;
 
@@ -36,6 +42,38 @@ pub fn decompress<R: Read + Send + 'static>(mut reader: R) -> Result<Bytes, Laye
     let format = Format::of(&magic);
     let input = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(reader));
     decoder(format, input).map_err(LayerError::Stream)
+}
+
+/// Stops `inflated`, which was made of `compressed` bytes, with an error where it gets
+/// larger than any honest content: a few kilobytes can fill a disk.
+pub fn bounded(inflated: Bytes, compressed: u64) -> Bytes {
+    Box::new(Bounded {
+        inflated,
+        compressed,
+        seen: 0,
+    })
+}
+
+struct Bounded {
+    inflated: Bytes,
+    compressed: u64,
+    seen: u64,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inflated.read(buffer)?;
+        self.seen += count as u64;
+        let limit = self.compressed.saturating_mul(MAX_RATIO).max(MAX_PLAIN);
+        if self.seen <= limit {
+            return Ok(count);
+        }
+        let message = format!(
+            "{} bytes inflate to more than {limit}, the limit (1 GiB, or {MAX_RATIO} times as many)",
+            self.compressed
+        );
+        Err(io::Error::new(io::ErrorKind::InvalidData, message))
+    }
 }
 
 #[derive(Clone, Copy)]

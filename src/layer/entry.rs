@@ -130,6 +130,13 @@ impl Entry {
             offset,
         })
     }
+
+    /// Bytes of its path, link target and attributes.
+    pub(super) fn metadata_bytes(&self) -> u64 {
+        let xattrs = self.xattrs.iter();
+        let xattrs = xattrs.map(|xattr| xattr.name.len() + xattr.value.len());
+        (self.path.len() + self.link.len() + xattrs.sum::<usize>()) as u64
+    }
 }
 
 /// What a type flag means. V7 marked directories by a slash at the end.

@@ -16,6 +16,9 @@ pub const MAX_PAX: u64 = 1 << 20;
 pub const MAX_PENDING: u64 = 4;
 /// Entries of one layer.
 pub const MAX_ENTRIES: u64 = 5_000_000;
+/// Names, link targets and attributes of one layer together, in bytes: those who keep
+/// all entries keep these. A million files have about a tenth of it.
+pub const MAX_METADATA: u64 = 512 << 20;
 
 /// Bytes asked of the stream at once.
 const BUFFER: usize = 256 << 10;
@@ -32,6 +35,8 @@ pub struct Archive<R> {
     /// Zeros after the content, up to the next block.
     padding: u64,
     entries: u64,
+    /// Bytes of names, link targets and attributes so far.
+    metadata: u64,
     ended: bool,
 }
 
@@ -44,6 +49,7 @@ impl<R: Read> Archive<R> {
             content: 0,
             padding: 0,
             entries: 0,
+            metadata: 0,
             ended: false,
         }
     }
@@ -109,6 +115,11 @@ impl<R: Read> Archive<R> {
         let entry = Entry::assemble(header, extensions, self.position).map_err(named)?;
         if entry.path.is_empty() && entry.kind != EntryKind::Directory {
             return Err(named(Lie::Root(entry.kind.name())));
+        }
+        self.metadata += entry.metadata_bytes();
+        if self.metadata > MAX_METADATA {
+            let (what, most) = ("bytes of names and attributes", MAX_METADATA);
+            return Err(at(start, Lie::TooMany { what, most }));
         }
         self.expect_content(entry.size);
         Ok(entry)

@@ -300,7 +300,9 @@ fn seekable(path: &HostPath, store: &Store) -> Result<File, BoxFault> {
     let mut inflating = fsx::create_new(&private, 0o600)?;
     let inflated = fsx::open(&private);
     fsx::remove_file(&private)?;
-    let copied = io::copy(&mut layer::codec::decompress(file)?, &mut inflating);
+    let size = file.metadata().context("stat", path)?.len();
+    let mut plain = layer::codec::bounded(layer::codec::decompress(file)?, size);
+    let copied = io::copy(&mut plain, &mut inflating);
     copied.context("inflate", path)?;
     Ok(inflated?)
 }

@@ -136,7 +136,7 @@ impl Fetch<'_> {
             }
             None => {
                 let writer = self.lease.ingest(&layer.digest, layer.size)?;
-                let (feed, scanner) = scan_fed(algorithm)?;
+                let (feed, scanner) = scan_fed(layer.size, algorithm)?;
                 self.transfer(layer, writer, &*track, Some(feed))?;
                 scanner.join().map_err(|_| died())??
             }
@@ -203,7 +203,7 @@ impl Fetch<'_> {
 
     fn scan_stored(&self, layer: &Descriptor, algorithm: Algorithm) -> Result<Scanned, BoxFault> {
         let file = self.lease.store().open_blob(&layer.digest)?;
-        Ok(scan(file, algorithm)?)
+        Ok(scan(file, layer.size, algorithm)?)
     }
 
     /// Compares every diffID, and puts the headers in the image's order.
@@ -245,12 +245,15 @@ fn died() -> BoxFault {
     LayerError::Stream(io::Error::other("the thread that reads the layer has died")).into()
 }
 
-/// Reads a compressed layer to its end: its headers, and the digest of all that was inside.
+/// Reads a compressed layer of `size` bytes to its end: its headers, and the digest of all
+/// that was inside.
 fn scan(
     compressed: impl Read + Send + 'static,
+    size: u64,
     algorithm: Algorithm,
 ) -> Result<Scanned, LayerError> {
-    let inflated = layer::pipe::threaded(layer::codec::decompress(compressed)?);
+    let inflated = layer::codec::bounded(layer::codec::decompress(compressed)?, size);
+    let inflated = layer::pipe::threaded(inflated);
     let mut hashing = Hashing {
         inner: inflated,
         hasher: Hasher::new(algorithm),
@@ -273,8 +276,9 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// Starts a thread that scans what is fed to it.
+/// Starts a thread that scans what is fed to it, `size` bytes.
 fn scan_fed(
+    size: u64,
     algorithm: Algorithm,
 ) -> Result<(Feed, JoinHandle<Result<Scanned, LayerError>>), BoxFault> {
     let (chunks, fed) = sync_channel(CHUNKS);
@@ -286,7 +290,7 @@ fn scan_fed(
     };
     let scanner = thread::Builder::new()
         .name("scan".into())
-        .spawn(move || scan(fed, algorithm));
+        .spawn(move || scan(fed, size, algorithm));
     Ok((Feed(chunks), scanner.map_err(LayerError::Stream)?))
 }
 

@@ -1,8 +1,9 @@
 //! Compression and the ends of streams.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 
 use coracle::base::digest::{Algorithm, Digest, Hasher};
+use coracle::layer::reader::Archive;
 use coracle::layer::{LayerError, LayerIndex, codec, pipe, scan};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -118,6 +119,53 @@ fn truncated_archives_are_refused() {
 }
 
 /// B11, B12: what follows the archive belongs to the stream, and nothing is an archive too.
+#[test]
+fn a_bomb_is_stopped_at_the_limit() {
+    const LIMIT: u64 = 1 << 30;
+    let zeros = |count| codec::bounded(Box::new(io::repeat(0).take(count)), 1000);
+    let passed = io::copy(&mut zeros(LIMIT), &mut io::sink());
+    assert_eq!(passed.expect("at the limit"), LIMIT);
+    let error = io::copy(&mut zeros(LIMIT + 1), &mut io::sink()).expect_err("above the limit");
+    assert_eq!(
+        error.to_string(),
+        "1000 bytes inflate to more than 1073741824, the limit (1 GiB, or 1000 times as many)"
+    );
+}
+
+/// The same bytes again and again.
+struct Repeated(Cursor<Vec<u8>>);
+
+impl Read for Repeated {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 => {
+                self.0.set_position(0);
+                self.0.read(buffer)
+            }
+            count => Ok(count),
+        }
+    }
+}
+
+#[test]
+fn names_and_attributes_of_a_layer_are_bounded() {
+    let value = vec![b'x'; 65_000];
+    let entry = Craft::new().pax(&[("SCHILY.xattr.user.a", &value)]);
+    let endless = Repeated(Cursor::new(entry.file("a", "").unended()));
+    let mut archive = Archive::new(endless);
+    let error = loop {
+        match archive.next_entry() {
+            Ok(entry) => assert!(entry.is_some(), "the archive has no end"),
+            Err(error) => break error,
+        }
+    };
+    let message = whole_message(&error);
+    assert!(
+        message.contains("got more than 536870912 bytes of names and attributes"),
+        "{message}"
+    );
+}
+
 #[test]
 fn a_scan_reads_to_the_end_of_the_stream() {
     struct Hashing<R>(R, Hasher);
