@@ -11,6 +11,7 @@ mod tracing;
 use std::cell::OnceCell;
 
 use crate::base::path::HostPath;
+pub use place::{Free, free};
 
 /// What can be asked of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

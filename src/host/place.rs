@@ -59,29 +59,42 @@ pub(super) fn kind(dir: &HostPath) -> Result<String, String> {
     ))
 }
 
+/// What a file system has left for this user; a quota may leave less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Free {
+    /// Bytes.
+    pub bytes: u64,
+    /// Inodes. Btrfs and some network file systems count none: `None`.
+    pub inodes: Option<u64>,
+}
+
+/// What the file system that `dir` is or will be on has left. statvfs(3).
+pub fn free(dir: &HostPath) -> nix::Result<Free> {
+    let facts = statvfs(nearest_existing(dir).as_os_str())?;
+    let blocks = facts.blocks_available() as u64;
+    Ok(Free {
+        bytes: blocks.saturating_mul(facts.fragment_size() as u64),
+        inodes: (facts.files() > 0).then_some(facts.files_available() as u64),
+    })
+}
+
 /// Kind, free bytes and free inodes; holds where an image is likely to fit.
 pub(super) fn room(dir: &HostPath) -> Fact {
-    let near = nearest_existing(dir);
     let kind = match kind(dir) {
         Ok(kind) => kind,
         Err(evidence) => return Fact::no(evidence),
     };
-    let facts = match statvfs(near.as_os_str()) {
-        Ok(facts) => facts,
-        Err(errno) => return Fact::no(format!("statvfs `{near}`: {}", errno.desc())),
+    let free = match free(dir) {
+        Ok(free) => free,
+        Err(errno) => return Fact::no(format!("statvfs `{dir}`: {}", errno.desc())),
     };
-    let free = facts.blocks_available() as u64 * facts.fragment_size() as u64;
-    // Btrfs and some network file systems count no inodes and say 0 of 0.
-    let counted = facts.files() as u64 > 0;
-    let inodes = facts.files_available() as u64;
-    let inodes_text = if counted {
-        inodes.to_string()
-    } else {
-        "uncounted".to_owned()
-    };
-    let megabytes = free >> 20;
-    let evidence = format!("`{dir}` on {kind}: {megabytes} MiB and {inodes_text} inodes free");
-    if free >= LITTLE && (!counted || inodes >= FEW) {
+    let inodes = free.inodes.map(|inodes| inodes.to_string());
+    let evidence = format!(
+        "`{dir}` on {kind}: {} MiB and {} inodes free",
+        free.bytes >> 20,
+        inodes.as_deref().unwrap_or("uncounted")
+    );
+    if free.bytes >= LITTLE && free.inodes.is_none_or(|inodes| inodes >= FEW) {
         return Fact::yes(evidence);
     }
     Fact::no(evidence).with_remedy("free some, or set CORACLE_HOME to a directory with more room")

@@ -3,8 +3,6 @@
 //! image-spec, manifest.md and image-index.md. The bytes are kept as served by
 //! whoever calls; what is parsed here is never written back.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use crate::oci::descriptor::Descriptor;
@@ -159,16 +157,6 @@ impl Manifest {
         Err(DocumentError::NotAnImage(
             what.escape_debug().take(120).collect(),
         ))
-    }
-
-    /// The bytes of all layers as stored, each digest once.
-    pub fn layer_bytes(&self) -> u64 {
-        let once: BTreeMap<_, _> = self
-            .layers
-            .iter()
-            .map(|layer| (&layer.digest, layer.size))
-            .collect();
-        once.values().fold(0, |sum, size| sum.saturating_add(*size))
     }
 }
 

@@ -27,6 +27,21 @@ impl Store {
         Ok(meta.is_some_and(|meta| meta.is_file() && meta.len() == size))
     }
 
+    /// How many bytes of a blob of this digest and `size` are here: all of them, or what an
+    /// earlier attempt has left to go on from.
+    pub fn bytes_of(&self, digest: &Digest, size: u64) -> Result<u64> {
+        if self.has_blob(digest, size)? {
+            return Ok(size);
+        }
+        let entries = fsx::absent_as_none(fsx::read_dir(self.layout.ingest()))?;
+        let parts = entries.unwrap_or_default().into_iter().filter(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            Creator::parse(&name).is_some_and(|(what, _)| what == digest.hex())
+        });
+        let sizes = parts.filter_map(|part| Some(part.metadata().ok()?.len()));
+        Ok(sizes.filter(|part| *part <= size).max().unwrap_or(0))
+    }
+
     /// Opens a blob for reading. Its bytes were verified when they were stored.
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         Ok(fsx::open(self.blob_path(digest))?)

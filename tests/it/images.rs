@@ -76,9 +76,13 @@ impl Place {
             config.to_string().as_bytes(),
         );
         let layer = self.blob(&format!("{image}.layer.v1.tar+gzip"), &layer);
+        self.add_manifest(tag, &config, &layer);
+    }
+
+    fn add_manifest(&self, tag: &str, config: &Value, layer: &Value) {
         let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
-        let kind = format!("{image}.manifest.v1+json");
-        let mut entry = self.blob(&kind, manifest.to_string().as_bytes());
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let mut entry = self.blob(kind, manifest.to_string().as_bytes());
         entry["annotations"] = json!({"org.opencontainers.image.ref.name": tag});
         let path = self.0.join("layout/index.json");
         let old = std::fs::read(&path).map_or(Value::Null, |old| {
@@ -127,6 +131,25 @@ fn flip(path: &Path) {
     bytes[middle] ^= 1;
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).expect("it is ours");
     std::fs::write(path, bytes).expect("it is ours");
+}
+
+#[test]
+fn an_image_that_does_not_fit_is_refused_before_it_is_fetched() {
+    let place = Place::new("room");
+    let config = json!({"rootfs": {"type": "layers", "diff_ids": [Digest::of(b"")]}});
+    let image = "application/vnd.oci.image";
+    let config = place.blob(
+        &format!("{image}.config.v1+json"),
+        config.to_string().as_bytes(),
+    );
+    let layer = json!({
+        "mediaType": format!("{image}.layer.v1.tar"), "digest": Digest::of(b"huge"), "size": 1u64 << 60,
+    });
+    place.add_manifest("huge", &config, &layer);
+    let fault = place.pull_again("huge").expect_err("no disk is so large");
+    assert_eq!(fault.kind(), Kind::Storage);
+    let cause = fault.source().expect("why it cannot be pulled").to_string();
+    assert!(cause.contains("needs 1152921504606846976 bytes"), "{cause}");
 }
 
 #[test]

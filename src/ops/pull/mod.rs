@@ -10,7 +10,9 @@ mod embedded;
 mod fetch;
 mod origin;
 mod resolve;
+mod room;
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::base::fault::{BoxFault, Fault, Kind, While};
@@ -189,6 +191,7 @@ impl Work<'_> {
         let tree = match self.known_tree(&lease, &resolved)? {
             Some(tree) => tree,
             None => {
+                self.require_room(&resolved)?;
                 let layers = fetch::layers(&*origin, &lease, &resolved, PARALLEL, self.progress)?;
                 self.build_tree(&lease, &resolved, &layers)?
             }
@@ -249,6 +252,17 @@ impl Work<'_> {
         Ok(lease.tree(&resolved.config.chain_id())?)
     }
 
+    /// Fails if the layers that are not here are larger than the room for them.
+    fn require_room(&self, resolved: &Resolved) -> Result<(), BoxFault> {
+        let mut missing = BTreeMap::new();
+        for layer in &resolved.manifest.layers {
+            let here = self.store.bytes_of(&layer.digest, layer.size)?;
+            missing.insert(&layer.digest, layer.size.saturating_sub(here));
+        }
+        let bytes = missing.values().copied().fold(0, u64::saturating_add);
+        Ok(room::require(self.store.home(), "the image", bytes, 0)?)
+    }
+
     fn build_tree(
         &self,
         lease: &Lease,
@@ -260,6 +274,8 @@ impl Work<'_> {
             return Ok(tree);
         }
         let merged = layer::merge(layers)?;
+        let (bytes, inodes) = (merged.content_bytes(), merged.entries());
+        room::require(self.store.home(), "the image's tree", bytes, inodes)?;
         let staging = lease.begin_tree(&chain)?;
         let open_layer = |place: usize| {
             let path = self
