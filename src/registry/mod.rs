@@ -206,7 +206,9 @@ impl<'a> Registry<'a> {
             return Ok(Some(demand));
         }
         let front_door = self.transport.send(&Call::get(self.url("")?))?;
-        Ok(demand(&front_door))
+        // Where a redirect leads is nobody to say who may have our credentials.
+        let is_theirs = front_door.origin == reply.origin;
+        Ok(demand(&front_door).filter(|_| is_theirs))
     }
 
     fn failure(&self, reply: Reply, what: &str) -> RegistryError {

@@ -111,6 +111,31 @@ fn a_demand_of_a_host_behind_a_redirect_is_not_answered() {
 }
 
 #[test]
+fn a_demand_of_a_front_door_elsewhere_is_not_answered() {
+    let other = Server::start(|_, _| {
+        Answer::new(401).header("WWW-Authenticate", "Basic realm=\"elsewhere\"")
+    });
+    let door = format!("http://{}/v2/", other.host);
+    let registry = Server::start(move |asked, _| match asked.path.as_str() {
+        "/v2/" => Answer::new(307).header("Location", door.clone()),
+        _ => Answer::new(401),
+    });
+    let options = options(&[&registry, &other], Login::Given(credential()));
+    let conversation = Registry::new(&reference(&registry, ""), &options, &Silent);
+    let error = conversation
+        .manifest(&reference(&registry, ":1"))
+        .expect_err("nobody who may has asked for credentials");
+    assert_eq!(error.kind(), Kind::Denied);
+    let shown = |server: &Server| {
+        let asked = server.asked();
+        asked
+            .iter()
+            .any(|asked| asked.header("authorization").is_some())
+    };
+    assert!(!shown(&registry) && !shown(&other));
+}
+
+#[test]
 fn a_redirect_to_plain_http_is_refused_unless_that_host_is_insecure() {
     let storage = Server::start(|_, _| Answer::ok("x"));
     let target = format!("http://{}/", storage.host);
