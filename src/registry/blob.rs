@@ -148,6 +148,8 @@ impl Read for BlobStream<'_> {
         loop {
             let body = match &mut self.body {
                 Some(body) => body,
+                // All of it was there before; a range behind the end is an error to ask for.
+                None if self.got == self.descriptor.size => return Ok(0),
                 None => self
                     .body
                     .insert(self.registry.open_blob(&self.descriptor, self.got)?),

@@ -325,6 +325,19 @@ fn a_broken_blob_goes_on_from_its_last_byte() {
 }
 
 #[test]
+fn a_blob_that_was_all_here_before_is_not_asked_for() {
+    let server = Server::start(|_, _| Answer::new(500));
+    let options = options(&[&server], Login::Anonymous);
+    let registry = Registry::new(&reference(&server, ""), &options, &Silent);
+    let mut rest = Vec::new();
+    let mut stream = registry.blob_from(&descriptor(b"whole"), 5);
+    stream
+        .read_to_end(&mut rest)
+        .expect("there is nothing to fetch");
+    assert!(rest.is_empty() && server.asked().is_empty());
+}
+
+#[test]
 fn a_blob_that_is_not_what_was_promised_is_an_integrity_error() {
     let body = b"0123456789".to_vec();
     let chunked = |text: &str| Answer::ok(text).header("Transfer-Encoding", "chunked");
