@@ -9,6 +9,7 @@ use ureq::BodyReader;
 use crate::base::digest::{Mismatch, VerifyingReader};
 use crate::oci::descriptor::Descriptor;
 use crate::registry::error::RegistryError;
+use crate::registry::pace::Paced;
 use crate::registry::transport::{Call, Reply};
 use crate::registry::{Registry, retry};
 
@@ -57,7 +58,7 @@ impl Registry<'_> {
         &self,
         descriptor: &Descriptor,
         offset: u64,
-    ) -> Result<BodyReader<'static>, RegistryError> {
+    ) -> Result<Paced<BodyReader<'static>>, RegistryError> {
         let what = format!("blob {}", descriptor.digest);
         // Always from the registry, never from where it redirected to: signed addresses expire.
         let url = self.url(&format!("{}/blobs/{}", self.repository, descriptor.digest))?;
@@ -91,7 +92,7 @@ fn whole_body(
     descriptor: &Descriptor,
     offset: u64,
     object: String,
-) -> Result<BodyReader<'static>, RegistryError> {
+) -> Result<Paced<BodyReader<'static>>, RegistryError> {
     let (expected, host) = (descriptor.size, reply.origin.authority());
     if let Some(got) = reply
         .body
@@ -105,7 +106,7 @@ fn whole_body(
         }
         .into());
     }
-    let mut body = reply.body.into_reader();
+    let mut body = Paced::new(reply.body.into_reader());
     let skipped = io::copy(&mut body.by_ref().take(offset), &mut io::sink());
     skipped.map_err(|source| RegistryError::Unreachable { host, source })?;
     Ok(body)
@@ -116,12 +117,12 @@ fn partial_body(
     reply: Reply,
     size: u64,
     offset: u64,
-) -> Result<BodyReader<'static>, RegistryError> {
+) -> Result<Paced<BodyReader<'static>>, RegistryError> {
     let range = reply.header("content-range").unwrap_or_default();
     let expected = format!("bytes {offset}-{}/", size.saturating_sub(1));
     let total = range.strip_prefix(&expected);
     if total.is_some_and(|total| total == "*" || total == size.to_string()) {
-        return Ok(reply.body.into_reader());
+        return Ok(Paced::new(reply.body.into_reader()));
     }
     Err(RegistryError::Protocol {
         host: reply.origin.authority(),
@@ -137,7 +138,7 @@ fn partial_body(
 pub struct BlobStream<'a> {
     registry: &'a Registry<'a>,
     descriptor: Descriptor,
-    body: Option<BodyReader<'static>>,
+    body: Option<Paced<BodyReader<'static>>>,
     got: u64,
     failures: u32,
     got_at_failure: u64,

@@ -8,6 +8,7 @@ mod challenge;
 pub mod credentials;
 mod error;
 mod manifest;
+mod pace;
 mod proxy;
 mod reply;
 mod retry;

@@ -12,6 +12,7 @@ use crate::base::progress::Progress;
 use crate::registry::challenge::Demand;
 use crate::registry::credentials::{self, Credential};
 use crate::registry::error::RegistryError;
+use crate::registry::pace::Paced;
 use crate::registry::transport::{Call, Reply, Transport};
 use crate::registry::url::Url;
 
@@ -187,9 +188,7 @@ impl Authority {
             return Err(self.refusal(reply, credential.is_some()));
         }
         let mut bytes = Vec::new();
-        let read = reply
-            .body
-            .into_reader()
+        let read = Paced::new(reply.body.into_reader())
             .take(MAX_TOKEN_REPLY)
             .read_to_end(&mut bytes);
         read.map_err(|source| RegistryError::Unreachable {
