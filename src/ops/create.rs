@@ -84,7 +84,9 @@ pub fn create(
     progress: &dyn Progress,
 ) -> Result<Container, BoxFault> {
     let store = Store::open(reach.home.clone())?;
-    check_name_is_free(&store, request.name.as_deref())?;
+    if let Some(name) = &request.name {
+        store.check_name_is_free(name)?;
+    }
     let wish = request.options.into_wish()?;
     let mut subject = of_image(&store, &request.image, reach, progress)?;
     // What cannot be planned is told now; only the terminal may come later.
@@ -164,18 +166,6 @@ fn of_image(
         image: Some(image),
         wish: Wish::default(),
     })
-}
-
-/// Says early that a name is taken: the image may take minutes to come.
-pub(super) fn check_name_is_free(store: &Store, name: Option<&str>) -> Result<(), StoreError> {
-    let Some(name) = name else { return Ok(()) };
-    match store.named(name)? {
-        Some(id) => Err(StoreError::NameTaken {
-            name: name.to_owned(),
-            id,
-        }),
-        None => Ok(()),
-    }
 }
 
 impl Subject {

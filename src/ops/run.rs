@@ -151,7 +151,9 @@ impl Ready {
     fn of(request: &Request, reach: &Reach, progress: &dyn Progress) -> Result<Ready, BoxFault> {
         let modes = select::candidates(select::wish(request.engine.as_deref().unwrap_or("auto"))?);
         let store = Store::open(reach.home.clone())?;
-        create::check_name_is_free(&store, request.name.as_deref())?;
+        if let Some(name) = &request.name {
+            store.check_name_is_free(name)?;
+        }
         let typed = request.options.clone().into_wish()?;
         let mut subject = create::find(&store, &request.target, reach, progress)?;
         let is_new = subject.container.is_none();

@@ -48,6 +48,19 @@ impl Store {
         }
     }
 
+    /// Fails if no container can be called `name`, or one is. For work that takes minutes
+    /// before it needs the name; [`Store::add_name`] decides.
+    pub fn check_name_is_free(&self, name: &str) -> Result<()> {
+        check_name(name)?;
+        match self.named(name)? {
+            None => Ok(()),
+            Some(id) => Err(StoreError::NameTaken {
+                name: name.to_owned(),
+                id,
+            }),
+        }
+    }
+
     /// Gives the container `id` a further name.
     pub fn add_name(&self, name: &str, id: &str) -> Result<()> {
         check_name(name)?;

@@ -51,7 +51,13 @@ fn every_verb_has_help_and_stands_in_the_list() {
 }
 
 /// A command line, its status, and what stands in the `error:` and the `hint:` line.
-const MISUSES: [(&str, i32, &str, &str); 18] = [
+const MISUSES: [(&str, i32, &str, &str); 19] = [
+    (
+        "create --name a/b oci:/nothing/there",
+        2,
+        "`a/b` cannot name a container",
+        "",
+    ),
     (
         "images --jsn",
         2,
