@@ -79,7 +79,8 @@ impl Store {
         let dir = self.layout.container(&record.id);
         fsx::create_dir(&private, 0o755)?;
         let record_path = record_path(&HostPath::new(&private));
-        let published = fsx::write_private(record_path, &document(record), 0o644)
+        // Its options hold what was given with `-e`, and a home may be open to others.
+        let published = fsx::write_private(record_path, &document(record), 0o600)
             .and_then(|()| fsx::rename(&private, &dir))
             .and_then(|()| fsx::sync_dir(self.layout.containers()));
         if published.is_err() {

@@ -263,6 +263,13 @@ fn containers_are_named_and_renamed() {
             .id
     };
     let (first, second) = (make(Some("a")), make(None));
+    let record = home.join("containers").join(&first).join("container.json");
+    let mode = record.metadata().expect("it is there").permissions().mode();
+    assert_eq!(
+        mode & 0o777,
+        0o600,
+        "others could read the secrets in its environment"
+    );
     containers::add_name(&home, &second, "b").expect("it is free");
     containers::add_name(&home, "b", "c").expect("several names are fine");
     assert!(containers::rename(&home, "b", "a").is_err(), "it is taken");
