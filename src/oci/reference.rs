@@ -148,18 +148,22 @@ pub fn api_host(registry: &str) -> &str {
     }
 }
 
-/// Reads the name of a registry alone, as `coracle login` takes it; one that was pasted as
-/// a URL is taken for its host, and an empty one is Docker Hub.
+/// Reads the name of a registry alone, as `coracle login` takes it; of one that was pasted
+/// as a URL the host counts, and an empty one is Docker Hub.
 pub fn parse_registry(text: &str) -> Result<String, ReferenceError> {
-    let bare = text
-        .trim_start_matches("https://")
-        .trim_start_matches("http://");
-    let host = match bare.split('/').next().unwrap_or_default() {
-        "" | "index.docker.io" | HUB_API => HUB,
-        host => host,
+    let url = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let host = match url {
+        Some(rest) => rest.split('/').next().unwrap_or_default(),
+        None => text,
     };
-    check_host(host).map_err(|reason| ReferenceError::new(text, reason))?;
-    Ok(host.to_ascii_lowercase())
+    let host = host.to_ascii_lowercase();
+    if ["", "index.docker.io", HUB_API].contains(&host.as_str()) {
+        return Ok(HUB.to_owned());
+    }
+    check_host(&host).map_err(|reason| ReferenceError::new(text, reason))?;
+    Ok(host)
 }
 
 fn suffix(tag: Option<&str>, digest: Option<&Digest>) -> String {
@@ -315,6 +319,25 @@ pub(super) fn check_tag(tag: &str) -> Result<(), Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_may_be_pasted_as_a_url() {
+        for (text, host) in [
+            ("Registry.example:5000", "registry.example:5000"),
+            ("https://registry.example/v2/", "registry.example"),
+            ("https://index.docker.io/v1/", "docker.io"),
+            ("", "docker.io"),
+        ] {
+            assert_eq!(parse_registry(text).expect(text), host);
+        }
+        for bad in [
+            "registry.example/name",
+            "a b",
+            "https://user:word@h.example/",
+        ] {
+            assert!(parse_registry(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn short_names_are_completed_and_shortened_again() {

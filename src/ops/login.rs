@@ -10,6 +10,7 @@ use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::oci::reference::parse_registry;
 use crate::ops::reach::Reach;
 use crate::registry::credentials::{self, Credential};
 use crate::registry::{Options, check_login};
@@ -51,8 +52,8 @@ impl Fault for LoginError {
     }
 }
 
-/// Shows `user` and `password` to `registry` (a host with an optional port; `docker.io` for Docker
-/// Hub) and keeps it if it is accepted. Returns the file that it is kept in.
+/// Shows `user` and `password` to `registry` (see [`parse_registry`]) and keeps them if they
+/// are accepted. Returns the file that it is kept in.
 pub fn login(
     registry: &str,
     user: &str,
@@ -69,12 +70,13 @@ pub fn login(
     {
         return Err(LoginError::BadCredential.into());
     }
+    let registry = &parse_registry(registry)?;
     let options: Options = reach.registry_options();
     check_login(registry, &credential, &options, progress)?;
     let path = place(registry)?;
     let mut file = read(&path)?.unwrap_or_default();
     let auths = auths_of(&mut file, &path)?;
-    auths.retain(|key, _| credentials::key_name(key) != registry);
+    auths.retain(|key, _| credentials::key_name(key) != *registry);
     auths.insert(key(registry), json!({ "auth": credential.encoded() }));
     write(&path, &file)?;
     Ok(path)
@@ -83,6 +85,8 @@ pub fn login(
 /// Forgets the credentials for `registry` in every file that has some, and returns those
 /// files. An error if none had.
 pub fn logout(registry: &str) -> Result<Vec<HostPath>, BoxFault> {
+    // Not parsed: keys of Podman's may have a path, and whatever is there can be forgotten.
+    let registry = &credentials::key_name(registry);
     let mut changed = Vec::new();
     for path in credentials::files() {
         let Some(mut file) = read(&path)? else {
@@ -90,7 +94,7 @@ pub fn logout(registry: &str) -> Result<Vec<HostPath>, BoxFault> {
         };
         let auths = auths_of(&mut file, &path)?;
         let before = auths.len();
-        auths.retain(|key, _| credentials::key_name(key) != registry);
+        auths.retain(|key, _| credentials::key_name(key) != *registry);
         if auths.len() < before {
             write(&path, &file)?;
             changed.push(path);
