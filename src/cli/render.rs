@@ -9,7 +9,7 @@ use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressS
 
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::progress::{Progress, Track};
-use crate::cli::report::{Format, Level, Voice, plain};
+use crate::cli::report::{Format, Level, Voice, plain, plain_json};
 
 /// Standard output does not take what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<ExitCode, BoxFault> {
 
 /// Writes a document to stdout, indented.
 pub(crate) fn json(value: &serde_json::Value) -> Result<ExitCode, BoxFault> {
-    text(&format!("{value:#}\n"))
+    text(&plain_json(&format!("{value:#}\n")))
 }
 
 /// Writes lines to stdout.

@@ -79,14 +79,16 @@ impl Voice {
         let causes = causes(fault);
         let hints = fault.hints();
         say(&match self.format {
-            Format::Json => json!({
-                "level": "error",
-                "kind": format!("{:?}", fault.kind()).to_lowercase(),
-                "message": message,
-                "causes": causes,
-                "hints": hints,
-            })
-            .to_string(),
+            Format::Json => plain_json(
+                &json!({
+                    "level": "error",
+                    "kind": format!("{:?}", fault.kind()).to_lowercase(),
+                    "message": message,
+                    "causes": causes,
+                    "hints": hints,
+                })
+                .to_string(),
+            ),
             Format::Text => {
                 let mut lines = self.line("31;1", "error", &message);
                 for cause in &causes {
@@ -109,7 +111,7 @@ impl Voice {
             Level::Note => ("note", "2"),
         };
         say(&match self.format {
-            Format::Json => json!({ "level": name, "message": message }).to_string(),
+            Format::Json => plain_json(&json!({ "level": name, "message": message }).to_string()),
             Format::Text if colour.is_empty() => plain(message),
             Format::Text => self.line(colour, name, message),
         });
@@ -180,6 +182,25 @@ fn cause_text(cause: &(dyn Error + 'static)) -> String {
     }
 }
 
+/// JSON as it may go to a terminal. It escapes the control characters of ASCII by itself;
+/// others, and the marks of [`plain`], can stand in strings only, where this escapes them.
+pub(crate) fn plain_json(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_mark(c) || c.is_control() && c != '\n' {
+            let _infallible = write!(clean, "\\u{:04x}", u32::from(c));
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+/// A mark that turns the direction of writing.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// `text` as it may go to a terminal: control characters and the marks that turn
 /// the direction of writing are shown as escapes; further lines are indented.
 pub(crate) fn plain(text: &str) -> String {
@@ -188,10 +209,7 @@ pub(crate) fn plain(text: &str) -> String {
         match c {
             '\n' => clean.push_str("\n    "),
             '\t' => clean.push(c),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                let _infallible = write!(clean, "{}", c.escape_unicode());
-            }
-            c if c.is_control() => {
+            c if is_mark(c) || c.is_control() => {
                 let _infallible = write!(clean, "{}", c.escape_unicode());
             }
             c => clean.push(c),
@@ -214,6 +232,11 @@ mod tests {
         assert_eq!(
             plain("a\x1b[2J\r\u{202e}b\u{9b}"),
             "a\\u{1b}[2J\\u{d}\\u{202e}b\\u{9b}"
+        );
+        let document = json!({ "a": "\u{9b}2J\u{7f}\u{202e}ö\x1b" });
+        assert_eq!(
+            plain_json(&document.to_string()),
+            r#"{"a":"\u009b2J\u007f\u202eö\u001b"}"#
         );
         assert_eq!(plain("one\ntwo\n"), "one\n    two");
         assert_eq!(plain("größer\tも"), "größer\tも");

@@ -11,7 +11,7 @@ use crate::plan::{Ids, Mount, RunPlan, Source, View};
 pub fn text(plan: &RunPlan) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
-        let _infallible = writeln!(out, "{name:12} {value}");
+        let _infallible = writeln!(out, "{name:12} {}", visible(value));
     };
     line("root", &plan.root.lower.to_string());
     line("writes", &writes(&plan.root.view));
@@ -139,7 +139,17 @@ fn mount(mount: &Mount) -> Value {
     })
 }
 
-/// A word as a shell would need it; what is not printable ASCII or UTF-8 is escaped.
+/// `text` without what could steer a terminal: much of a plan comes from the image's config.
+fn visible(text: &str) -> String {
+    let is_mark = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let escape = |c: char| match c.is_control() || is_mark(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+/// A word as a shell would need it, but for control characters, see [`visible`].
 fn quoted(word: &OsStr) -> String {
     let text = word.to_string_lossy();
     let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
@@ -148,7 +158,6 @@ fn quoted(word: &OsStr) -> String {
     }
     let escape = |c: char| match c {
         '\'' => r"'\''".to_owned(),
-        c if c.is_control() => c.escape_default().to_string(),
         c => c.to_string(),
     };
     format!("'{}'", text.chars().map(escape).collect::<String>())

@@ -430,3 +430,13 @@ fn the_same_inputs_explain_themselves_the_same() {
     assert_eq!(json["user"]["uid"], 0);
     assert_eq!(json["environment"]["HOME"], "/root");
 }
+
+#[test]
+fn an_explained_plan_cannot_drive_the_terminal() {
+    let mut world = World::new();
+    world.image.working_dir = "/work\x1b[2J".to_owned();
+    world.image.env = strings(&["NAME\u{9b}=\u{202e}\n"]);
+    let text = explain::text(&world.made(&Wish::default()));
+    assert!(text.contains(r"directory    /work\u{1b}[2J"), "{text}");
+    assert!(text.contains(r"NAME\u{9b}='\u{202e}\n'"), "{text}");
+}
