@@ -7,3 +7,4 @@ pub mod fault;
 pub mod fsx;
 pub mod path;
 pub mod progress;
+pub mod subids;

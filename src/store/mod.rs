@@ -29,6 +29,7 @@ use crate::base::digest::Mismatch;
 use crate::base::fault::{Fault, Kind};
 use crate::base::fsx::{self, PathError};
 use crate::base::path::HostPath;
+use crate::base::subids;
 
 pub use blob::BlobWriter;
 pub use container::{Container, ContainerRecord};
@@ -250,7 +251,7 @@ impl Store {
 /// Removes a file or a tree.
 fn remove_any(path: &Path) -> Result<()> {
     match fsx::absent_as_none(fsx::symlink_metadata(path))? {
-        Some(meta) if meta.is_dir() => fsx::remove_tree(path)?,
+        Some(meta) if meta.is_dir() => subids::remove_tree(path)?,
         Some(_) => fsx::remove_file(path)?,
         None => {}
     }
