@@ -180,20 +180,23 @@ pub fn works_here(mode: Mode, facts: &HostFacts) -> Result<(), Rejection> {
     match mode {
         // Trying costs nothing where it fails cleanly, so only an unclear case is probed.
         Mode::Ns if facts.ask(Ask::NamespacesLikely).holds => Ok(()),
-        Mode::Ns => held(mode, facts.ask(Ask::Namespaces)),
-        Mode::ProotP1 => traced(mode, facts).and_then(|()| held(mode, facts.ask(Ask::Seccomp))),
+        Mode::Ns => held(mode, facts.ask(Ask::Namespaces)).and_then(|()| filtered(mode, facts)),
+        Mode::ProotP1 => traced(mode, facts).and_then(|()| filtered(mode, facts)),
         Mode::ProotP2 => traced(mode, facts),
     }
 }
 
-/// PRoot is a program that has to be unpacked, and traces.
+/// PRoot traces, and the guest's programs run from where they lie: in the store. (PRoot
+/// itself could be unpacked elsewhere.)
 fn traced(mode: Mode, facts: &HostFacts) -> Result<(), Rejection> {
     held(mode, facts.ask(Ask::Ptrace))?;
-    let store = facts.ask(Ask::StoreExec);
-    if store.holds || facts.ask(Ask::TemporaryExec).holds {
-        return Ok(());
-    }
-    held(mode, store)
+    held(mode, facts.ask(Ask::StoreExec))
+}
+
+/// PRoot's acceleration is a seccomp filter, and so is the root view of namespaces, which
+/// the kernel would refuse only when there is no way back.
+fn filtered(mode: Mode, facts: &HostFacts) -> Result<(), Rejection> {
+    held(mode, facts.ask(Ask::Seccomp))
 }
 
 fn held(mode: Mode, fact: &Fact) -> Result<(), Rejection> {

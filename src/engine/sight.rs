@@ -141,6 +141,10 @@ fn candidates(
     if name.as_bytes().contains(&b'/') {
         return vec![GuestPath::new(name).unwrap_or_else(|| cwd.join(name))];
     }
+    if name.is_empty() {
+        // Joined to a directory it would be that directory.
+        return Vec::new();
+    }
     let path = environment.iter().find(|(key, _)| key == env::PATH);
     let path = path.map_or(OsStr::new("/usr/bin:/bin"), |(_, value)| value.as_os_str());
     // An empty entry means the working directory, for execvp(3) and the shells.

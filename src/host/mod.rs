@@ -10,6 +10,7 @@ mod tracing;
 
 use std::cell::OnceCell;
 
+use crate::base::env;
 use crate::base::path::HostPath;
 pub use place::{Free, free};
 
@@ -181,8 +182,8 @@ impl HostFacts {
             Ask::Ptrace => tracing::try_trace(),
             Ask::Yama => tracing::yama(),
             Ask::Fuse => place::fuse(),
-            Ask::StoreExec => place::try_exec(&self.store),
-            Ask::TemporaryExec => place::try_exec(&self.temporary),
+            Ask::StoreExec => place::try_exec(&self.store, env::CORACLE_HOME),
+            Ask::TemporaryExec => place::try_exec(&self.temporary, env::CORACLE_TMPDIR),
             Ask::StoreRoom => place::room(&self.store),
             Ask::TemporaryRoom => place::room(&self.temporary),
         }

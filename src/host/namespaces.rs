@@ -38,6 +38,9 @@ pub(super) fn likely() -> Fact {
     if seccomp::in_force() {
         return Fact::no("a seccomp filter is in force for this process");
     }
+    if !seccomp::is_known() {
+        return Fact::no("this kernel has no seccomp");
+    }
     match sysctl(APPARMOR) {
         Some(value) if value != "0" => Fact::no(format!("{} is {value}", dotted(APPARMOR))),
         _ => Fact::yes("no seccomp filter, no AppArmor restriction"),

@@ -100,13 +100,10 @@ pub(super) fn room(dir: &HostPath) -> Fact {
     Fact::no(evidence).with_remedy("free some, or set CORACLE_HOME to a directory with more room")
 }
 
-/// Where the payload can go instead.
-const ELSEWHERE: &str =
-    "set CORACLE_HOME (or CORACLE_TMPDIR) to a directory from which programs may run";
-
 /// Executes a file that is no program: ENOEXEC says that the kernel would have run a real
-/// one, EACCES that the mount (`noexec`) or a policy forbids it. Nothing is ever started.
-pub(super) fn try_exec(dir: &HostPath) -> Fact {
+/// one, EACCES that the mount (`noexec`) or a policy forbids it. Nothing is ever started. `variable` is the
+/// one that names another directory.
+pub(super) fn try_exec(dir: &HostPath, variable: &str) -> Fact {
     let near = nearest_existing(dir);
     let file = match fsx::private_sibling(near.join("exec")) {
         Ok(file) => HostPath::new(file),
@@ -125,9 +122,10 @@ pub(super) fn try_exec(dir: &HostPath) -> Fact {
         statvfs(near.as_os_str()).is_ok_and(|facts| facts.flags().contains(FsFlags::ST_NOEXEC));
     match (tried, removed) {
         (Ok(()), Ok(())) => Fact::yes(format!("`{near}` lets files be executed")),
-        (Err(evidence), _) if marked => {
-            Fact::no(format!("{evidence}; `{near}` is mounted noexec")).with_remedy(ELSEWHERE)
-        }
+        (Err(evidence), _) if marked => Fact::no(format!("{evidence}; `{near}` is mounted noexec"))
+            .with_remedy(format!(
+                "set {variable} to a directory from which programs may run"
+            )),
         (Err(evidence), _) => Fact::no(evidence),
         (_, Err(error)) => Fact::no(error.to_string()),
     }

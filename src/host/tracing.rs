@@ -35,7 +35,7 @@ pub(super) fn try_filter() -> Fact {
         nix::sys::prctl::set_no_new_privs()
             .map_err(|errno| format!("PR_SET_NO_NEW_PRIVS: {}", errno.desc()))?;
         seccomp::install(&seccomp::compile(&[]))
-            .map_err(|error| format!("installing a filter: {error}"))?;
+            .map_err(|error| format!("installing a seccomp filter: {error}"))?;
         Ok("installed one".to_owned())
     });
     tried.into()

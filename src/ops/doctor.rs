@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::base::path::HostPath;
 use crate::engine::select::{self, EngineWish, Mode};
 use crate::gpu;
-use crate::host::{Ask, HostFacts};
+use crate::host::{Ask, Fact, HostFacts};
 
 /// Everything that was found.
 #[derive(Clone, Debug, Serialize)]
@@ -52,8 +52,7 @@ pub fn doctor(store: HostPath, temporary: HostPath) -> Report {
     let facts = HostFacts::new(store, temporary);
     let checks: Vec<Check> = Ask::ALL.iter().map(|ask| check(*ask, &facts)).collect();
     // Where a run would simply try namespaces, we have tried already and know.
-    let likely = facts.ask(Ask::Namespaces).clone();
-    let facts = facts.assume(Ask::NamespacesLikely, likely);
+    let facts = facts.assume(Ask::NamespacesLikely, Fact::no("all is tried here"));
     let modes = select::candidates(EngineWish::Auto);
     let engines: Vec<Verdict> = modes.iter().map(|mode| verdict(*mode, &facts)).collect();
     let auto = engines.iter().find(|verdict| verdict.works);

@@ -121,6 +121,6 @@ fn userns(text: &str) -> Result<Userns, BadValue> {
 
 fn working_dir() -> fsx::Result<HostPath> {
     std::env::current_dir()
-        .context("find", "the working directory")
+        .context("find the working directory", ".")
         .map(HostPath::new)
 }

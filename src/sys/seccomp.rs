@@ -148,8 +148,18 @@ pub fn install(program: &[Instruction]) -> io::Result<()> {
     }
 }
 
-/// Whether a filter is already in force for this process. prctl(2), PR_GET_SECCOMP.
+/// Whether a filter is already in force for this process.
 pub fn in_force() -> bool {
+    mode() > 0
+}
+
+/// Whether this kernel was built with seccomp.
+pub fn is_known() -> bool {
+    mode() >= 0
+}
+
+/// 0 for none, 2 for a filter, negative where the kernel has none of it. prctl(2), PR_GET_SECCOMP.
+fn mode() -> libc::c_int {
     // SAFETY: takes no pointer; strict mode, which would kill, has no way to get here.
-    unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) != 0 }
+    unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) }
 }

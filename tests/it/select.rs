@@ -91,6 +91,11 @@ fn the_host_decides() {
         &plan,
         "proot:P1 (ns: no user namespaces)",
     );
+    takes(
+        &lacking(&[unclear, Ask::Seccomp]),
+        &plan,
+        "proot:P2 (ns: no seccomp filter; proot:P1: no seccomp filter)",
+    );
     let unfiltered = [unclear, Ask::Namespaces, Ask::Seccomp];
     takes(
         &lacking(&unfiltered),
@@ -108,19 +113,11 @@ fn the_host_decides() {
 }
 
 #[test]
-fn proot_needs_a_place_to_run_from() {
+fn proot_runs_guests_from_the_store() {
     let closed = [Ask::NamespacesLikely, Ask::Namespaces, Ask::StoreExec];
-    let wanted = "proot:P1 (ns: no user namespaces)";
-    takes(&lacking(&closed), &plan(), wanted);
-    let nowhere = [
-        Ask::NamespacesLikely,
-        Ask::Namespaces,
-        Ask::StoreExec,
-        Ask::TemporaryExec,
-    ];
     let why = "no programs run from the store";
     let wanted = format!("none (ns: no user namespaces; proot:P1: {why}; proot:P2: {why})");
-    takes(&lacking(&nowhere), &plan(), &wanted);
+    takes(&lacking(&closed), &plan(), &wanted);
 }
 
 #[test]

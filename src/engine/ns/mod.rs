@@ -187,6 +187,10 @@ fn candidates(name: &OsStr, environment: &[(OsString, OsString)]) -> Vec<OsStrin
     if name.as_bytes().contains(&b'/') {
         return vec![name.to_owned()];
     }
+    if name.is_empty() {
+        // Joined to a directory it would be that directory.
+        return Vec::new();
+    }
     let path = environment
         .iter()
         .find(|(key, _)| key == env::PATH)

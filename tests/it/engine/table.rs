@@ -236,6 +236,10 @@ fn ends() -> Vec<Behaviour> {
             .runs(["/no/such/program"])
             .exits(127)
             .complains("/no/such/program"),
+        behaviour("a program without a name")
+            .runs([""])
+            .exits(127)
+            .complains("no such program"),
         behaviour("an interpreter that is not there")
             .runs(["/bin/no-interpreter"])
             .exits(127)
