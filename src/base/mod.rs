@@ -1,6 +1,7 @@
 //! The vocabulary of every other module: digests, paths, faults, progress. No policy.
 
 pub mod creator;
+pub mod crew;
 pub mod digest;
 pub mod env;
 pub mod fault;

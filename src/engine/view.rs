@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::base::crew::together;
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
@@ -122,13 +123,7 @@ fn copy_files(from: &Path, to: &Path, files: &[(PathBuf, Metadata)]) -> fsx::Res
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        let copiers: Vec<_> = (0..THREADS).map(|_| scope.spawn(copy_some)).collect();
-        copiers.into_iter().try_for_each(|copier| {
-            let ended = copier.join();
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    })
+    together(THREADS - 1, "copy-files", copy_some)
 }
 
 pub(super) fn copy_file(from: &Path, to: &Path, meta: &Metadata) -> fsx::Result<()> {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::base::crew::together;
 use crate::base::fsx::{Context, PathError};
 use crate::base::progress::{Progress, Track};
 use crate::layer::attributes::{Attributes, may_be_set, truth};
@@ -182,20 +183,8 @@ impl Work<'_> {
             Ok(())
         };
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let helpers = queue.len().min(cores).clamp(1, MAX_WRITERS) - 1;
-        thread::scope(|scope| {
-            let builders = (0..helpers).map(|_| thread::Builder::new().name("write-layer".into()));
-            // A site may allow us few threads: those that do not start are not missed.
-            let helpers: Vec<_> = builders
-                .filter_map(|builder| builder.spawn_scoped(scope, take_turns).ok())
-                .collect();
-            let own = take_turns();
-            let theirs = helpers.into_iter().map(|helper| {
-                let joined = helper.join();
-                joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            });
-            std::iter::once(own).chain(theirs).collect()
-        })
+        let n_writers = queue.len().min(cores).clamp(1, MAX_WRITERS);
+        together(n_writers - 1, "write-layer", take_turns)
     }
 
     fn write_layer(

@@ -5,12 +5,14 @@
 //! diffID covers. What the store has already is read from there.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use crate::base::crew::together;
 use crate::base::digest::{Algorithm, Digest, Hasher, Mismatch};
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::progress::{Progress, Track};
@@ -54,14 +56,12 @@ pub(super) fn layers(
         scanned: Mutex::default(),
     };
     let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _worker in 0..parallel.min(once.len()) {
-            scope.spawn(|| {
-                while let Some(layer) = once.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    fetch.one(layer);
-                }
-            });
+    let n_fetchers = parallel.min(once.len()).max(1);
+    let Ok(()) = together(n_fetchers - 1, "fetch-layer", || {
+        while let Some(layer) = once.get(next.fetch_add(1, Ordering::Relaxed)) {
+            fetch.one(layer);
         }
+        Ok::<(), Infallible>(())
     });
     fetch.finish(resolved)
 }
