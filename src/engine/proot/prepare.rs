@@ -6,6 +6,7 @@
 
 use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -78,10 +79,18 @@ fn place_mount(mount: &Mount, tmpfs: &HostPath, sight: &Sight) -> Result<Option<
     };
     let place = locate(&mount.target, sight)?;
     create_target(&place, is_dir, &mount.target)?;
-    Ok(Some(Binding {
-        source,
-        target: place.guest,
-    }))
+    Ok(Some(binding(source, place.guest)?))
+}
+
+/// A binding as PRoot can be told of it: HOST:GUEST, without a way to escape, and `!` at
+/// the end has a meaning. Links have been followed to here, so what was typed says nothing.
+fn binding(source: HostPath, target: GuestPath) -> Result<Binding, ProotError> {
+    let has_colon = source.as_os_str().as_bytes().contains(&b':');
+    if has_colon || target.as_path().as_os_str().as_bytes().ends_with(b"!") {
+        let what = format!("a mount of `{source}` on `{target}`: a `:` or a `!` in their names");
+        return Err(ProotError::Refused(what));
+    }
+    Ok(Binding { source, target })
 }
 
 /// A default file of the host (`/etc/resolv.conf` and kin), which the guest must not change.
@@ -115,7 +124,7 @@ fn default_file(source: &HostPath, mount: &Mount, sight: &Sight) -> Result<Optio
         fsx::create_new(&host, 0o644)?;
     }
     let source = HostPath::new(fsx::canonicalize(source)?);
-    Ok(Some(Binding { source, target }))
+    Ok(Some(binding(source, target)?))
 }
 
 fn enter_cwd(cwd: &Cwd, sight: &Sight) -> Result<(), ProotError> {
@@ -151,4 +160,18 @@ fn create_target(place: &Place, is_dir: bool, wanted: &GuestPath) -> Result<(), 
 
 fn create_dirs(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o755).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proot_cannot_be_told_is_refused() {
+        let target = |text| GuestPath::new(text).expect("absolute");
+        let binding = |source, text| binding(HostPath::new(source), target(text));
+        assert!(binding("/a", "/b:c").is_ok());
+        assert!(binding("/a:b", "/c").is_err());
+        assert!(binding("/a", "/c!").is_err());
+    }
 }
