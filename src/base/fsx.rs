@@ -110,6 +110,14 @@ pub fn create_new(path: impl AsRef<Path>, mode: u32) -> Result<File> {
         .context("create", path)
 }
 
+/// Makes an empty file with permission bits `mode`, unless something has its name. open(2).
+pub fn create_if_absent(path: impl AsRef<Path>, mode: u32) -> Result<()> {
+    match create_new(path, mode) {
+        Err(error) if error.is_already_there() => Ok(()),
+        created => created.map(drop),
+    }
+}
+
 /// Opens an existing file for writing at its end. open(2), `O_APPEND`.
 pub fn open_append(path: impl AsRef<Path>) -> Result<File> {
     let mut options = fs::OpenOptions::new();

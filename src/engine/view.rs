@@ -46,11 +46,15 @@ pub(super) fn prepare_copy(
             false => Ok(()),
         })
         .and_then(|()| fsx::rename(&private, &rootfs));
-    if let Err(error) = copied {
-        let _the_first_error_counts = fsx::remove_tree(&private);
-        return Err(error);
+    let Err(error) = copied else {
+        return Ok(rootfs);
+    };
+    let _the_first_error_counts = fsx::remove_tree(&private);
+    // Another run of the same container was faster.
+    if error.is_already_there() && has_copy(dir) {
+        return Ok(rootfs);
     }
-    Ok(rootfs)
+    Err(error)
 }
 
 /// What a walk over the tree has found, by what is done with it.

@@ -121,6 +121,6 @@ fn create_target(target: &Path, is_dir: bool) -> fsx::Result<()> {
     if is_dir {
         fsx::create_dirs(target, 0o755)
     } else {
-        fsx::create_new(target, 0o644).map(drop)
+        fsx::create_if_absent(target, 0o644)
     }
 }

@@ -9,6 +9,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount as sys_mount, umount2};
@@ -16,12 +17,16 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, fstat};
 
 use super::error::{NsError, Step};
+use crate::base::creator::Judge;
 use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::engine::{Stop, view};
 use crate::plan::{Root, View};
 use crate::sys::xattr;
+
+/// How long the work of a run on another host is left alone; jobs may be long.
+const WORK_GRACE: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// What became of the view.
 pub(super) enum Mounted {
@@ -93,8 +98,9 @@ fn overlay_in_memory(lower: &HostPath, deletions: Deletions) -> Result<Option<Ho
     let at = lower.join("root");
     fsx::create_dir(&at, 0o755)?;
     if deletions == Deletions::Never || xattr::user_attributes_work(lower) {
-        make_halves(&image, lower)?;
-        match overlay(&image, lower, &at) {
+        let work = lower.join("work");
+        make_halves(&image, lower, &work)?;
+        match overlay(&image, lower, &work, &at) {
             Ok(()) => {
                 hide_from_binds(lower)?;
                 return Ok(Some(at));
@@ -117,8 +123,9 @@ fn overlay_or_copy(
 ) -> Result<HostPath, Stop> {
     if !view::has_copy(dir) && xattr::user_attributes_work(dir) {
         let image = open_dir(lower)?;
-        make_halves(&image, dir)?;
-        match overlay(&image, dir, lower) {
+        let work = own_work(dir)?;
+        make_halves(&image, dir, &work)?;
+        match overlay(&image, dir, &work, lower) {
             Ok(()) => {
                 hide_from_binds(lower)?;
                 return Ok(lower.clone());
@@ -148,11 +155,28 @@ fn hide_from_binds(at: &HostPath) -> Result<(), NsError> {
     hidden.map_err(io::Error::from).step("make unbindable", at)
 }
 
-/// Makes the writable halves of an overlay in `dir`, unless they are there.
+/// Where the kernel may do its own work for an overlay in `dir`, which several runs may
+/// have at once: each has its own, because a mount empties it first, also under the feet
+/// of another. Its name is that of this process, which becomes the guest, so that those
+/// of ended runs can be told and are removed here.
+fn own_work(dir: &HostPath) -> fsx::Result<HostPath> {
+    let judge = Judge::new(SystemTime::now());
+    for entry in fsx::read_dir(dir)? {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let changed = entry.metadata().and_then(|meta| meta.modified());
+        let is_left = |changed| judge.is_leftover(&name, changed, WORK_GRACE);
+        if name.starts_with(".work.") && changed.is_ok_and(is_left) {
+            fsx::remove_tree(entry.path())?;
+        }
+    }
+    Ok(HostPath::new(fsx::private_sibling(dir.join("work"))?))
+}
+
+/// Makes the writable halves of an overlay, `upper` in `dir` and `work`, unless they are there.
 ///
 /// The root directory of the view has the mode of its upper half, which therefore
 /// begins with the image's; afterwards it is the guest's own to change.
-fn make_halves(image: &OwnedFd, dir: &HostPath) -> Result<(), NsError> {
+fn make_halves(image: &OwnedFd, dir: &HostPath, work: &HostPath) -> Result<(), NsError> {
     let upper = dir.join("upper");
     if make_dir(&upper)? {
         let stat = fstat(image)
@@ -160,7 +184,7 @@ fn make_halves(image: &OwnedFd, dir: &HostPath) -> Result<(), NsError> {
             .step("stat the image for", dir)?;
         fsx::set_mode(&upper, stat.st_mode & 0o7777)?;
     }
-    make_dir(&dir.join("work")).map(drop)
+    make_dir(work).map(drop)
 }
 
 /// Makes one directory; false where it exists.
@@ -172,13 +196,12 @@ fn make_dir(path: &HostPath) -> Result<bool, NsError> {
     }
 }
 
-/// Mounts an overlay of `image` and the halves in `dir` at `at`. Documentation/filesystems/overlayfs.rst.
+/// Mounts an overlay of `image`, `upper` in `dir` and `work` at `at`. Documentation/filesystems/overlayfs.rst.
 ///
 /// Directories are named through /proc/self/fd, as a path may hold the `:` and `,`
 /// that separate the options.
-fn overlay(image: &OwnedFd, dir: &HostPath, at: &HostPath) -> io::Result<()> {
-    let open = |name: &str| open_dir_io(&dir.join(name));
-    let (upper, work) = (open("upper")?, open("work")?);
+fn overlay(image: &OwnedFd, dir: &HostPath, work: &HostPath, at: &HostPath) -> io::Result<()> {
+    let (upper, work) = (open_dir_io(&dir.join("upper"))?, open_dir_io(work)?);
     let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
     let options = format!(
         "lowerdir={},upperdir={},workdir={},userxattr",

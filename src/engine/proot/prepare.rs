@@ -120,9 +120,7 @@ fn default_file(source: &HostPath, mount: &Mount, sight: &Sight) -> Result<Optio
         fsx::write(&host, &content, 0o644)?;
         return Ok(None);
     }
-    if !host.exists() {
-        fsx::create_new(&host, 0o644)?;
-    }
+    fsx::create_if_absent(&host, 0o644)?;
     let source = HostPath::new(fsx::canonicalize(source)?);
     Ok(Some(binding(source, target)?))
 }
@@ -155,7 +153,7 @@ fn create_target(place: &Place, is_dir: bool, wanted: &GuestPath) -> Result<(), 
         return create_dirs(&place.host).step("create the mount point", wanted);
     }
     create_parents(place, wanted)?;
-    Ok(fsx::create_new(&place.host, 0o644).map(drop)?)
+    Ok(fsx::create_if_absent(&place.host, 0o644)?)
 }
 
 fn create_dirs(path: &Path) -> io::Result<()> {

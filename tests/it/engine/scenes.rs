@@ -25,6 +25,7 @@ pub(crate) const SCENES: &[(&str, Scene)] = &[
     ("a caller that ignores its children", ignored_children),
     ("a named container keeps what was written", kept),
     ("a name is taken once", name_taken),
+    ("a container's first runs at once", first_runs),
     ("files made as root belong to the caller", owner),
     (
         "two runs at once see one image, not each other",
@@ -221,6 +222,18 @@ fn name_taken(stage: &Stage) {
         .exits(125)
         .complains("once");
     stage.coracle(&["rm", "once"]).run().success();
+}
+
+fn first_runs(stage: &Stage) {
+    let image = fixture::image("guest");
+    let create = ["create", "--name", "fresh", &image, "args", "ran"];
+    stage.coracle(&create).run().success();
+    let run = ["--quiet", "run", "--engine", stage.engine, "fresh"];
+    let started = [(); 4].map(|()| stage.coracle(&run).start());
+    for running in started {
+        running.finish().success().prints("3:ran");
+    }
+    stage.coracle(&["rm", "fresh"]).run().success();
 }
 
 fn owner(stage: &Stage) {
