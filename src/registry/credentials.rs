@@ -54,9 +54,25 @@ impl Credential {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct File {
-    #[serde(default)]
     auths: Option<BTreeMap<String, Entry>>,
+    creds_store: Option<String>,
+    cred_helpers: Option<BTreeMap<String, String>>,
+}
+
+impl File {
+    /// The helper that has the credentials for `registry`. One for all registries counts
+    /// only where an entry, empty as Docker then writes it, says that there are some.
+    fn helper(&self, registry: &str) -> Option<&str> {
+        let is_it = |key: &String| key_name(key) == registry;
+        let mut helpers = self.cred_helpers.iter().flatten();
+        let mut entries = self.auths.iter().flatten();
+        let own = helpers.find(|(key, _)| is_it(key)).map(|(_, name)| name);
+        let common = self.creds_store.as_ref();
+        let common = common.filter(|_| entries.any(|(key, _)| is_it(key)));
+        own.or(common).map(String::as_str)
+    }
 }
 
 #[derive(Deserialize)]
@@ -107,25 +123,48 @@ pub fn docker_file() -> Option<HostPath> {
     Some(dir.join("config.json"))
 }
 
+/// What the files of credentials say of a registry.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// These.
+    Known(Credential),
+    /// A program called `docker-credential-` and this has them; it is not asked.
+    WithHelper {
+        /// The file that says so.
+        path: HostPath,
+        /// The helper's name.
+        name: String,
+    },
+    /// Nothing.
+    Nothing,
+}
+
 /// The credentials for `repository` of `registry` (`docker.io` for Docker Hub), from the
 /// first of [`files`] that has some. A malformed file is an error: silence would turn a
 /// private image into "not found".
-pub(super) fn find(registry: &str, repository: &str) -> Result<Option<Credential>, RegistryError> {
+pub(super) fn find(registry: &str, repository: &str) -> Result<Stored, RegistryError> {
+    let mut stored = Stored::Nothing;
     for path in files() {
-        let Some(bytes) = fsx::read_if_there(&path, MAX_FILE)? else {
+        let bytes = fsx::read_if_there(&path, MAX_FILE)?.unwrap_or_default();
+        // An empty file is what `touch` leaves, and Docker takes it for `{}`.
+        if bytes.trim_ascii().is_empty() {
             continue;
-        };
+        }
         let file: File = serde_json::from_slice(&bytes).map_err(|error| RegistryError::Config {
             path: path.to_string(),
             // serde's own text could quote a secret; the position cannot.
             how: format!("malformed JSON in line {}", error.line()),
         })?;
+        let helper = file.helper(registry).map(str::to_owned);
         let entries = file.auths.unwrap_or_default();
         if let Some(found) = choose(entries, registry, repository) {
-            return Ok(Some(found));
+            return Ok(Stored::Known(found));
+        }
+        if let (Some(name), Stored::Nothing) = (helper, &stored) {
+            stored = Stored::WithHelper { path, name };
         }
     }
-    Ok(None)
+    Ok(stored)
 }
 
 fn choose(
@@ -198,6 +237,16 @@ mod tests {
         assert_eq!(user("h.example:5000", "a/b"), None);
         assert_eq!(user("docker.io", "library/x").as_deref(), Some("hub"));
         assert_eq!(user("evil.example", "h.example"), None);
+    }
+
+    #[test]
+    fn a_helper_is_known_where_it_has_the_credentials() {
+        let json = r#"{"auths":{"h.example":{}},"credsStore":"desktop",
+            "credHelpers":{"https://own.example":"own"}}"#;
+        let file: File = serde_json::from_str(json).expect("a literal of this test");
+        assert_eq!(file.helper("h.example"), Some("desktop"));
+        assert_eq!(file.helper("own.example"), Some("own"));
+        assert_eq!(file.helper("public.example"), None);
     }
 
     #[test]

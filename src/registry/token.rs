@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::base::progress::Progress;
 use crate::registry::challenge::Demand;
-use crate::registry::credentials::{self, Credential};
+use crate::registry::credentials::{self, Credential, Stored};
 use crate::registry::error::RegistryError;
 use crate::registry::pace::Paced;
 use crate::registry::transport::{Call, Reply, Transport};
@@ -111,7 +111,7 @@ impl Authority {
         }
         let credential = match &state.credential {
             Some(known) => known.clone(),
-            None => self.look_up()?,
+            None => self.look_up(progress)?,
         };
         state.credential = Some(credential.clone());
         let grant = match demand {
@@ -141,12 +141,21 @@ impl Authority {
         Ok(is_news)
     }
 
-    fn look_up(&self) -> Result<Option<Credential>, RegistryError> {
-        match &self.login {
-            Login::Anonymous => Ok(None),
-            Login::Given(credential) => Ok(Some(credential.clone())),
-            Login::Stored => credentials::find(&self.registry, &self.repository),
-        }
+    fn look_up(&self, progress: &dyn Progress) -> Result<Option<Credential>, RegistryError> {
+        let registry = &self.registry;
+        let stored = match &self.login {
+            Login::Anonymous => return Ok(None),
+            Login::Given(credential) => return Ok(Some(credential.clone())),
+            Login::Stored => credentials::find(registry, &self.repository)?,
+        };
+        Ok(match stored {
+            Stored::Known(credential) => Some(credential),
+            Stored::Nothing => None,
+            Stored::WithHelper { path, name } => {
+                progress.warn(&format!("`{path}` leaves the credentials for `{registry}` to `docker-credential-{name}`, which coracle does not ask; `coracle login {registry}` keeps them in the file"));
+                None
+            }
+        })
     }
 
     fn token_url(

@@ -141,6 +141,31 @@ fn without_a_login() {
 }
 
 #[test]
+fn credentials_that_a_helper_has() {
+    require!(Fixtures, DockerRegistry);
+    let harbour = Harbour {
+        sandbox: Sandbox::new(),
+        registry: Registry::start(),
+    };
+    harbour.sandbox.folder("home/.docker");
+    let config = |text: &str| harbour.sandbox.file("home/.docker/config.json", text);
+    let host = harbour.registry.host();
+    config(&format!(r#"{{"credHelpers":{{"{host}":"own"}}}}"#));
+    harbour
+        .pull("guest", &[])
+        .exits(1)
+        .complains("docker-credential-own")
+        .complains(&format!("coracle login {host}"));
+    config("");
+    harbour
+        .pull("guest", &[])
+        .exits(1)
+        .complains("log in first");
+    harbour.registry.login(&harbour.sandbox).run().success();
+    harbour.pull("guest", &[]).success();
+}
+
+#[test]
 fn an_unknown_authority() {
     require!(Fixtures, DockerRegistry);
     let harbour = Harbour::new();
