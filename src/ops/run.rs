@@ -88,6 +88,7 @@ pub fn run(
             rejections.push(rejection);
             continue;
         }
+        let engine = engine(*mode, &reach.home)?;
         if ready.makes_container && made.is_none() {
             let container = ready
                 .subject
@@ -98,7 +99,7 @@ pub fn run(
             made = Some(container);
         }
         progress.note(&format!("engine {}", mode.name()));
-        match engine(*mode, &reach.home)?.run(&ready.plan_for(*mode), progress) {
+        match engine.run(&ready.plan_for(*mode), progress) {
             Ok(outcome) => return Ok(outcome.code()),
             Err(Stop::Failed(fault)) => return Err(fault),
             Err(Stop::NotHere(why)) => {
