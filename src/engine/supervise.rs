@@ -7,6 +7,7 @@ use nix::unistd::{ForkResult, Pid};
 use crate::base::fault::{Fault, Kind};
 use crate::base::fsx;
 use crate::base::path::HostPath;
+use crate::base::progress::Progress;
 use crate::engine::{Outcome, Stop};
 use crate::sys::process::{die_with, fork};
 use crate::sys::signal::Held;
@@ -28,12 +29,14 @@ impl Fault for SuperviseError {
 /// Runs `guest` in a child, which becomes the guest or returns why not; waits for its end,
 /// and removes `scratch`, which may or may not exist by then.
 ///
-/// Signals that this process gets meanwhile go to the guest. Should this process be
+/// The outcome is the guest's, also where `scratch` does not go (NFS keeps what is open):
+/// that is told to `progress`. Signals that this process gets meanwhile go to the guest. Should this process be
 /// killed, the kernel kills the guest, and the next run or `gc` sweeps `scratch`.
 ///
 /// In the child the call returns too, with the failure, for the caller to report.
 pub(super) fn supervised(
     scratch: &HostPath,
+    progress: &dyn Progress,
     guest: impl FnOnce() -> Stop,
 ) -> Result<Outcome, Stop> {
     let failed = |doing| move |source: io::Error| SuperviseError { doing, source };
@@ -48,7 +51,10 @@ pub(super) fn supervised(
         }
         ForkResult::Parent { child } => {
             let ended = held.pass_on(child).map_err(failed("wait for"))?;
-            fsx::remove_tree(scratch)?;
+            if let Err(error) = fsx::remove_tree(scratch) {
+                let why = &error.source;
+                progress.warn(&format!("{error}: {why}; `coracle gc` tries again"));
+            }
             Ok(Outcome::from(ended))
         }
     }

@@ -68,7 +68,7 @@ fn on_disk(
     program: &Program,
     progress: &dyn Progress,
 ) -> Result<Outcome, Stop> {
-    supervise::supervised(scratch, || {
+    supervise::supervised(scratch, progress, || {
         match root::mount_on_disk(&plan.root.lower, scratch, progress) {
             Ok(root) => become_guest(plan, &root, program),
             Err(stop) => stop,

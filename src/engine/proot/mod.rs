@@ -109,14 +109,14 @@ impl Engine for Proot {
         }
         match &plan.root.view {
             View::Discarded { scratch } => {
-                supervise::supervised(scratch, || match fsx::create_dir_all(scratch) {
+                supervise::supervised(scratch, progress, || match fsx::create_dir_all(scratch) {
                     Ok(()) => self.become_guest(plan, scratch, scratch, progress),
                     Err(error) => error.into(),
                 })
             }
             View::Kept { dir } if has_tmpfs(plan) => {
                 let scratch = HostPath::new(fsx::private_sibling(dir.join("scratch"))?);
-                supervise::supervised(&scratch, || match fsx::create_dir_all(&scratch) {
+                supervise::supervised(&scratch, progress, || match fsx::create_dir_all(&scratch) {
                     Ok(()) => self.become_guest(plan, dir, &scratch, progress),
                     Err(error) => error.into(),
                 })

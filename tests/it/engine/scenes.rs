@@ -24,6 +24,7 @@ pub(crate) const SCENES: &[(&str, Scene)] = &[
     ("^C ends the guest", control_c),
     ("a caller that ignores its children", ignored_children),
     ("a named container keeps what was written", kept),
+    ("scratch that cannot be removed", stuck_scratch),
     ("a name is taken once", name_taken),
     ("a container's first runs at once", first_runs),
     ("files made as root belong to the caller", owner),
@@ -209,6 +210,20 @@ fn kept(stage: &Stage) {
         .mentions("box");
     stage.coracle(&["rm", "box"]).run().success();
     stage.coracle(&read).run().exits(125).complains("box");
+}
+
+fn stuck_scratch(stage: &Stage) {
+    let scratch = stage.sandbox.store().join("tmp");
+    let volume = format!("{}:/stuck", scratch.display());
+    let running = stage.run(
+        &["--rm", "-v", &volume],
+        &["sh", "-c", "chmod 500 /stuck; exit 7"],
+    );
+    let output = running.run();
+    let writable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&scratch, writable).expect("it is ours");
+    output.exits(7);
+    stage.coracle(&["gc"]).run().success();
 }
 
 fn name_taken(stage: &Stage) {
