@@ -267,6 +267,15 @@ pub fn write(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
     set_mode(path, mode)
 }
 
+/// As [`write`], unless the file has these bytes: then others may be reading it, who must
+/// not find it cut short.
+pub fn write_if_different(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
+    match read_if_there(&path, bytes.len() as u64) {
+        Ok(Some(present)) if present == bytes => Ok(()),
+        _ => write(path, bytes, mode),
+    }
+}
+
 /// A name for a private sibling of `path`, unique among processes and hosts, which tells
 /// its creator: `.<name>.<creator>`. Sweepers know such files by both.
 pub fn private_sibling(path: impl AsRef<Path>) -> Result<PathBuf> {

@@ -15,7 +15,7 @@ use crate::sys;
 pub(super) fn write_files(files: &[GuestFile], root: &RootDir) -> Result<(), NsError> {
     for file in files {
         let target = place(&file.path, root)?;
-        fsx::write(&target, &file.content, file.mode)?;
+        fsx::write_if_different(&target, &file.content, file.mode)?;
     }
     Ok(())
 }
@@ -50,7 +50,7 @@ fn bind(source: &HostPath, wanted: &Mount, root: &RootDir) -> Result<Option<Host
         replace_link(&wanted.target, root)?;
     }
     let target = place(&wanted.target, root)?;
-    create_target(&target, meta.is_dir())?;
+    create_target(&target, meta.is_dir(), &wanted.target)?;
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
     let bound = mount(Some(&**source), &*target, None::<&str>, flags, None::<&str>);
     bound
@@ -86,7 +86,7 @@ fn tmpfs(
     root: &RootDir,
 ) -> Result<HostPath, NsError> {
     let target = place(&wanted.target, root)?;
-    create_target(&target, true)?;
+    create_target(&target, true, &wanted.target)?;
     let size = size
         .map(|bytes| format!(",size={bytes}"))
         .unwrap_or_default();
@@ -114,13 +114,16 @@ fn place(guest: &GuestPath, root: &RootDir) -> Result<HostPath, NsError> {
     Ok(target)
 }
 
-fn create_target(target: &Path, is_dir: bool) -> fsx::Result<()> {
+fn create_target(target: &Path, is_dir: bool, wanted: &GuestPath) -> Result<(), NsError> {
     if fsx::symlink_metadata(target).is_ok() {
         return Ok(());
     }
-    if is_dir {
-        fsx::create_dirs(target, 0o755)
-    } else {
-        fsx::create_if_absent(target, 0o644)
-    }
+    let made = match is_dir {
+        true => fsx::create_dirs(target, 0o755),
+        false => fsx::create_if_absent(target, 0o644),
+    };
+    made.map_err(|error| NsError::MountPoint {
+        target: wanted.clone(),
+        source: error.source,
+    })
 }

@@ -24,6 +24,14 @@ pub(super) enum NsError {
     /// A file or directory of the host that was to be mounted is absent.
     #[error("cannot bind `{0}` into the container: no such file or directory")]
     NoSource(String),
+    /// There is nothing to mount on, and nothing can be made there.
+    #[error("cannot make the mount point `{target}`")]
+    MountPoint {
+        /// Where in the guest.
+        target: GuestPath,
+        /// Why.
+        source: io::Error,
+    },
     /// The working directory is absent.
     #[error("the working directory `{0}` does not exist in the container")]
     NoCwd(GuestPath),
@@ -46,7 +54,7 @@ pub(super) enum NsError {
 impl Fault for NsError {
     fn kind(&self) -> Kind {
         match self {
-            NsError::Step { .. } => Kind::Refused,
+            NsError::Step { .. } | NsError::MountPoint { .. } => Kind::Refused,
             NsError::NoSource(_) | NsError::NoCwd(_) => Kind::NotFound,
             NsError::NoProgram(_) => Kind::NoProgram,
             // What is absent is its interpreter; Docker, dash and PRoot call that 127, too.
@@ -68,6 +76,7 @@ impl Fault for NsError {
                 "`--engine=proot` needs no mounts; `coracle doctor` tells what this host allows"
             }
             NsError::NoSource(_) => "create it, or drop the option that names it",
+            NsError::MountPoint { .. } => "choose a place outside `/proc`, `/sys` and `/dev`",
             NsError::NoCwd(_) => "name another one with `--workdir`",
             NsError::Exec { source, .. } if errno(source) == libc::ENOEXEC => {
                 "is it for another processor? see `coracle inspect`, and pull with `--platform`"

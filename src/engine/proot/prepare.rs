@@ -22,6 +22,9 @@ use crate::plan::{Cwd, GuestFile, Mount, RunPlan, Source};
 /// A default file larger than this is not copied but left out.
 const MAX_DEFAULT_FILE: u64 = 1 << 20;
 
+/// A step that a report names.
+const MAKE_MOUNT_POINT: &str = "make the mount point";
+
 /// A binding as PRoot takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Binding {
@@ -57,7 +60,11 @@ pub(super) fn prepare(
 fn write_file(file: &GuestFile, sight: &Sight) -> Result<(), Stop> {
     let place = locate(&file.path, sight)?;
     create_parents(&place, &file.path)?;
-    Ok(fsx::write(&place.host, &file.content, file.mode)?)
+    Ok(fsx::write_if_different(
+        &place.host,
+        &file.content,
+        file.mode,
+    )?)
 }
 
 fn place_mount(mount: &Mount, tmpfs: &HostPath, sight: &Sight) -> Result<Option<Binding>, Stop> {
@@ -150,10 +157,12 @@ fn create_target(place: &Place, is_dir: bool, wanted: &GuestPath) -> Result<(), 
         return Ok(());
     }
     if is_dir {
-        return create_dirs(&place.host).step("create the mount point", wanted);
+        return create_dirs(&place.host).step(MAKE_MOUNT_POINT, wanted);
     }
     create_parents(place, wanted)?;
-    Ok(fsx::create_if_absent(&place.host, 0o644)?)
+    fsx::create_if_absent(&place.host, 0o644)
+        .map_err(|error| error.source)
+        .step(MAKE_MOUNT_POINT, wanted)
 }
 
 fn create_dirs(path: &Path) -> io::Result<()> {

@@ -394,6 +394,11 @@ fn mounts() -> Vec<Behaviour> {
             .options(["-v", "{box}/note:/new/file"])
             .runs(["cat", "/new/file"])
             .prints("from the host"),
+        behaviour("a file where nothing can be made")
+            .options(["-v", "{box}/note:/proc/no-such-file"])
+            .runs(["true"])
+            .exits(125)
+            .complains("cannot make the mount point `/proc/no-such-file`"),
         behaviour("a folder in a folder")
             .options([
                 "-v",
