@@ -103,8 +103,10 @@ impl Held {
                         return Ok(ended);
                     }
                 }
-            } else if !from_kernel && let Ok(signal) = Signal::try_from(signal) {
-                let _gone_is_seen_by_waitpid = kill(child, signal);
+            } else if !from_kernel {
+                // SAFETY: takes no pointer. nix's own knows no real-time signals; that the
+                // child may be gone is seen by waitpid.
+                unsafe { libc::kill(child.as_raw(), signal) };
             }
         }
     }

@@ -17,6 +17,7 @@ pub(crate) const SCENES: &[(&str, Scene)] = &[
     ("no file is open but the caller's", open_files),
     ("TERM reaches the guest", term),
     ("INT reaches the guest", int),
+    ("a real-time signal reaches the guest", real_time),
     ("TERM ends a guest that does not mind it", unhandled_term),
     ("KILL of coracle leaves no process", kill),
     ("a terminal's size, and its changes", terminal_size),
@@ -81,6 +82,17 @@ fn open_files(stage: &Stage) {
 
 fn term(stage: &Stage) {
     heard(stage, Signal::SIGTERM);
+}
+
+fn real_time(stage: &Stage) {
+    let guest = "trap 'echo heard; exit 9' 40; echo ready; while :; do sleep 0.05; done";
+    let running = stage.run(REMOVED, &["sh", "-c", guest]).start();
+    running.wait_for("ready");
+    let sent = std::process::Command::new("kill")
+        .args(["-40", &running.pid().to_string()])
+        .status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    running.finish().exits(9).mentions("heard");
 }
 
 fn int(stage: &Stage) {
