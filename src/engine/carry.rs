@@ -24,6 +24,7 @@ pub(super) fn carry_over(upper: &Path, copy: &Path) -> fsx::Result<()> {
             let name = dir.join(entry.file_name());
             let (from, to) = (upper.join(&name), copy.join(&name));
             let meta = fsx::symlink_metadata(&from)?;
+            open_up(&from, &meta)?;
             let joins = meta.is_dir() && is_dir(&to) && !is_opaque(&from);
             if !joins {
                 remove(&to)?;
@@ -50,6 +51,17 @@ pub(super) fn carry_over(upper: &Path, copy: &Path) -> fsx::Result<()> {
     // Only now: what is put into a directory changes its times, and its mode may forbid it.
     for (name, meta) in dirs.iter().rev() {
         finish(&copy.join(name), meta)?;
+    }
+    Ok(())
+}
+
+/// Lets us read what is ours: root in the guest could, whatever the mode said, and RPM's
+/// `/etc/shadow` has none. `upper` is not used again; the copy gets the mode of `meta`.
+fn open_up(path: &Path, meta: &Metadata) -> fsx::Result<()> {
+    let needed = if meta.is_dir() { 0o700 } else { 0o400 };
+    let can_be_closed = meta.is_dir() || meta.is_file();
+    if can_be_closed && meta.mode() & needed != needed {
+        fsx::set_mode(path, meta.mode() & 0o7777 | needed)?;
     }
     Ok(())
 }

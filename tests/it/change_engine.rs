@@ -9,19 +9,21 @@ echo more >> /etc/hostname-like; chmod 640 /root/new
 rm /etc/shells
 rm -r /usr/share/doc; mkdir /usr/share/doc; echo only > /usr/share/doc/only
 rm -r /usr/share/man; echo file > /usr/share/man
-mkdir -m 555 /root/closed";
+mkdir -m 555 /root/closed
+mkdir /root/secret; echo none > /root/secret/shadow; chmod 0 /root/secret/shadow /root/secret";
 
 /// Says what came of it.
 const READ: &str = "cat /root/new /root/soft
 stat -c '%a %h' /root/new
-stat -c '%a %F' /root/pipe /root/closed
+stat -c '%a %F' /root/pipe /root/closed /root/secret
 ls /etc/shells
 ls /usr/share/doc
 cat /usr/share/man
 cat /etc/hostname-like
 test -x /usr/bin/dpkg && echo the rest";
 
-const WANTED: &str = "new\nnew\n640 2\n644 fifo\n555 directory\nonly\nfile\nmore\nthe rest\n";
+const WANTED: &str =
+    "new\nnew\n640 2\n644 fifo\n555 directory\n0 directory\nonly\nfile\nmore\nthe rest\n";
 
 fn in_container(sandbox: &Sandbox, engine: &str, script: &str) -> Output {
     let typed = ["--quiet", "run", "--engine", engine, "box", "sh", "-c"];
@@ -39,6 +41,13 @@ fn from_namespaces_to_proot_and_back() {
     in_container(&sandbox, "proot", READ)
         .prints(WANTED)
         .complains("cannot access '/etc/shells'");
+    in_container(
+        &sandbox,
+        "proot",
+        "chmod 700 /root/secret; stat -c %a /root/secret/shadow",
+    )
+    .success()
+    .prints("0");
     in_container(&sandbox, "proot", "echo by proot > /root/new").success();
     in_container(&sandbox, "ns", "cat /root/linked")
         .success()
