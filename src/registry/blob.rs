@@ -1,4 +1,4 @@
-//! Fetching blobs: a reader that survives broken connections and ends only if all is right.
+//! Fetching blobs: a reader that survives broken connections.
 //!
 //! distribution-spec, "Pulling blobs"; RFC 9110, 14 (ranges).
 
@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use ureq::BodyReader;
 
-use crate::base::digest::{Mismatch, VerifyingReader};
+use crate::base::digest::Mismatch;
 use crate::oci::descriptor::Descriptor;
 use crate::registry::error::RegistryError;
 use crate::registry::pace::Paced;
@@ -17,32 +17,11 @@ use crate::registry::{Registry, retry};
 /// with failures after, so that a large blob gets through a bad network.
 const WORTHWHILE: u64 = 1 << 20;
 
-/// The content of a blob. Its end is reported only if size and digest are right; every
-/// error is a [`RegistryError`] or a [`Mismatch`] inside the [`io::Error`].
-pub struct Blob<'a>(VerifyingReader<BlobStream<'a>>);
-
-impl Read for Blob<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
 impl Registry<'_> {
-    /// Opens the blob of `descriptor`. No request is sent before the first read.
-    pub fn blob(&self, descriptor: &Descriptor) -> Blob<'_> {
-        let what = format!("blob {}", descriptor.digest);
-        let stream = self.blob_from(descriptor, 0);
-        Blob(VerifyingReader::new(
-            stream,
-            what,
-            descriptor.digest.clone(),
-            descriptor.size,
-        ))
-    }
-
-    /// As [`Registry::blob`] from `offset` on, without a check of the digest: for those
-    /// who hash what they had before together with what comes now.
-    pub fn blob_from(&self, descriptor: &Descriptor, offset: u64) -> BlobStream<'_> {
+    /// The blob of `descriptor` from `offset` on, without a check of the digest: for those
+    /// who hash what they had before together with what comes now. No request is sent
+    /// before the first read.
+    pub fn blob(&self, descriptor: &Descriptor, offset: u64) -> BlobStream<'_> {
         BlobStream {
             registry: self,
             descriptor: descriptor.clone(),

@@ -19,7 +19,7 @@ mod url;
 
 use std::sync::OnceLock;
 
-pub use blob::{Blob, BlobStream};
+pub use blob::BlobStream;
 pub use error::RegistryError;
 pub use manifest::Served;
 pub use token::Login;

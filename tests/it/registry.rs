@@ -6,7 +6,7 @@ mod server;
 
 use std::io::Read;
 
-use coracle::base::digest::{Digest, Mismatch};
+use coracle::base::digest::{Digest, Mismatch, VerifyingReader};
 use coracle::base::fault::{Fault, Kind};
 use coracle::base::progress::Silent;
 use coracle::oci::descriptor::Descriptor;
@@ -44,9 +44,10 @@ fn reference(server: &Server, end: &str) -> Reference {
 /// What reading the blob of `descriptor` from `server` gives.
 fn blob(server: &Server, options: &Options, descriptor: &Descriptor) -> std::io::Result<Vec<u8>> {
     let registry = Registry::new(&reference(server, ""), options, &Silent);
+    let (digest, size) = (descriptor.digest.clone(), descriptor.size);
+    let stream = registry.blob(descriptor, 0);
     let mut bytes = Vec::new();
-    registry
-        .blob(descriptor)
+    VerifyingReader::new(stream, "blob", digest, size)
         .read_to_end(&mut bytes)
         .map(|_| bytes)
 }
@@ -330,7 +331,7 @@ fn a_blob_that_was_all_here_before_is_not_asked_for() {
     let options = options(&[&server], Login::Anonymous);
     let registry = Registry::new(&reference(&server, ""), &options, &Silent);
     let mut rest = Vec::new();
-    let mut stream = registry.blob_from(&descriptor(b"whole"), 5);
+    let mut stream = registry.blob(&descriptor(b"whole"), 5);
     stream
         .read_to_end(&mut rest)
         .expect("there is nothing to fetch");

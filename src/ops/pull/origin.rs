@@ -86,7 +86,7 @@ impl Origin for Remote<'_> {
     }
 
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader<'_>, BoxFault> {
-        Ok(Box::new(self.registry.blob_from(descriptor, offset)))
+        Ok(Box::new(self.registry.blob(descriptor, offset)))
     }
 }
 
