@@ -1,7 +1,7 @@
 //! `install`: the payload unpacked and the binary copied on purpose, and both removed again.
 
 use crate::base::fault::{BoxFault, Fault, Kind};
-use crate::base::fsx;
+use crate::base::fsx::{self, PathError};
 use crate::base::path::HostPath;
 use crate::embed::{self, State};
 
@@ -31,6 +31,24 @@ impl Fault for Occupied {
 
     fn hints(&self) -> Vec<String> {
         vec!["use `--force` to replace it".to_owned()]
+    }
+}
+
+/// The place that `--prefix` names will not do; `CORACLE_HOME` has no part in that.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot install into `{dir}`")]
+struct Unplaced {
+    dir: HostPath,
+    source: PathError,
+}
+
+impl Fault for Unplaced {
+    fn kind(&self) -> Kind {
+        self.source.kind()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["choose with `--prefix` a directory that you can write, with room".to_owned()]
     }
 }
 
@@ -75,7 +93,11 @@ fn copy_binary(
     // The link leads to the file that runs, also where it has been replaced meanwhile.
     let binary = fsx::read("/proc/self/exe", BINARY_LIMIT)?;
     let dir = prefix.join("bin");
-    fsx::create_dir_all(&dir)?;
+    let unplaced = |source| Unplaced {
+        dir: dir.clone(),
+        source,
+    };
+    fsx::create_dir_all(&dir).map_err(unplaced)?;
     let path = HostPath::new(fsx::canonicalize(&dir)?).join("coracle");
     let there = fsx::read_if_there(&path, BINARY_LIMIT)?;
     let is_same = there.as_ref() == Some(&binary);
@@ -89,7 +111,7 @@ fn copy_binary(
         note(home, &copies)?;
     }
     if !is_same {
-        fsx::write_atomic(&path, &binary, 0o755)?;
+        fsx::write_atomic(&path, &binary, 0o755).map_err(unplaced)?;
     }
     Ok(path)
 }

@@ -41,3 +41,15 @@ fn a_container_with_files_of_sub_ids_can_be_removed() {
         assert_eq!(left.ok(), Some(0), "left in {folder}");
     }
 }
+
+/// The advice was to set CORACLE_HOME.
+#[test]
+fn a_prefix_that_will_not_do_is_called_that() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .coracle(["install", "--prefix=/proc/self"])
+        .run()
+        .exits(1)
+        .complains("cannot install into `/proc/self/bin`")
+        .complains("--prefix");
+}
