@@ -18,6 +18,7 @@ pub mod ns;
 pub mod proot;
 pub mod select;
 mod sight;
+mod start;
 mod supervise;
 mod view;
 

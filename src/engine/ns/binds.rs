@@ -5,14 +5,14 @@ use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 
-use super::error::{NsError, Step};
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath, RootDir};
+use crate::engine::start::{GuestError, Step};
 use crate::plan::{GuestFile, Mount, Source};
 use crate::sys;
 
 /// Writes the guest's own files into the view.
-pub(super) fn write_files(files: &[GuestFile], root: &RootDir) -> Result<(), NsError> {
+pub(super) fn write_files(files: &[GuestFile], root: &RootDir) -> Result<(), GuestError> {
     for file in files {
         let target = place(&file.path, root)?;
         fsx::write_if_different(&target, &file.content, file.mode)?;
@@ -21,11 +21,11 @@ pub(super) fn write_files(files: &[GuestFile], root: &RootDir) -> Result<(), NsE
 }
 
 /// Mounts everything in its order, so that a later mount may lie inside an earlier one.
-pub(super) fn mount_all(mounts: &[Mount], root: &RootDir) -> Result<(), NsError> {
+pub(super) fn mount_all(mounts: &[Mount], root: &RootDir) -> Result<(), GuestError> {
     mounts.iter().try_for_each(|mount| mount_one(mount, root))
 }
 
-fn mount_one(wanted: &Mount, root: &RootDir) -> Result<(), NsError> {
+fn mount_one(wanted: &Mount, root: &RootDir) -> Result<(), GuestError> {
     let target = match &wanted.source {
         Source::Bind(source) => bind(source, wanted, root)?,
         Source::Tmpfs { size, mode } => Some(tmpfs(*size, *mode, wanted, root)?),
@@ -39,11 +39,11 @@ fn mount_one(wanted: &Mount, root: &RootDir) -> Result<(), NsError> {
 }
 
 /// Binds with all mounts below, as those of the caller are locked together. mount(2), MS_REC.
-fn bind(source: &HostPath, wanted: &Mount, root: &RootDir) -> Result<Option<HostPath>, NsError> {
+fn bind(source: &HostPath, wanted: &Mount, root: &RootDir) -> Result<Option<HostPath>, GuestError> {
     let meta = match fsx::metadata(source) {
         Ok(meta) => meta,
         Err(_) if wanted.optional => return Ok(None),
-        Err(error) if error.is_not_found() => return Err(NsError::NoSource(source.to_string())),
+        Err(error) if error.is_not_found() => return Err(GuestError::NoSource(source.to_string())),
         Err(error) => return Err(error.into()),
     };
     if wanted.optional && meta.is_file() {
@@ -63,7 +63,7 @@ fn bind(source: &HostPath, wanted: &Mount, root: &RootDir) -> Result<Option<Host
 ///
 /// An image's `/etc/localtime` links to a zone: a bind that followed it would change
 /// what that zone means, and its `/etc/resolv.conf` may link to nowhere.
-fn replace_link(target: &GuestPath, root: &RootDir) -> Result<(), NsError> {
+fn replace_link(target: &GuestPath, root: &RootDir) -> Result<(), GuestError> {
     let path = target.as_path();
     let (Some(parent), Some(name)) = (path.parent().and_then(GuestPath::new), path.file_name())
     else {
@@ -84,7 +84,7 @@ fn tmpfs(
     mode: u32,
     wanted: &Mount,
     root: &RootDir,
-) -> Result<HostPath, NsError> {
+) -> Result<HostPath, GuestError> {
     let target = place(&wanted.target, root)?;
     create_target(&target, true, &wanted.target)?;
     let size = size
@@ -106,7 +106,7 @@ fn tmpfs(
 }
 
 /// Where `guest` lies in the view, links followed inside it; its directory exists afterwards.
-fn place(guest: &GuestPath, root: &RootDir) -> Result<HostPath, NsError> {
+fn place(guest: &GuestPath, root: &RootDir) -> Result<HostPath, GuestError> {
     let target = root.locate(guest).step("resolve in the container", guest)?;
     if let Some(parent) = target.parent() {
         fsx::create_dirs(parent, 0o755)?;
@@ -114,7 +114,7 @@ fn place(guest: &GuestPath, root: &RootDir) -> Result<HostPath, NsError> {
     Ok(target)
 }
 
-fn create_target(target: &Path, is_dir: bool, wanted: &GuestPath) -> Result<(), NsError> {
+fn create_target(target: &Path, is_dir: bool, wanted: &GuestPath) -> Result<(), GuestError> {
     if fsx::symlink_metadata(target).is_ok() {
         return Ok(());
     }
@@ -122,7 +122,7 @@ fn create_target(target: &Path, is_dir: bool, wanted: &GuestPath) -> Result<(), 
         true => fsx::create_dirs(target, 0o755),
         false => fsx::create_if_absent(target, 0o644),
     };
-    made.map_err(|error| NsError::MountPoint {
+    made.map_err(|error| GuestError::MountPoint {
         target: wanted.clone(),
         source: error.source,
     })

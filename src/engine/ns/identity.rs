@@ -3,8 +3,8 @@
 use nix::errno::Errno;
 use nix::unistd::{getegid, geteuid};
 
-use super::error::Step;
 use crate::engine::Stop;
+use crate::engine::start::Step;
 use crate::plan::{Ids, UserView};
 use crate::sys::namespace::{self, IdRange, Uts};
 

@@ -10,7 +10,6 @@
 //! file turns the view into `/` and execs.
 
 mod binds;
-mod error;
 mod identity;
 mod pretend;
 mod ranges;
@@ -23,19 +22,18 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Pid, chdir, chroot, pivot_root, sethostname};
+use nix::unistd::{chdir, chroot, pivot_root, sethostname};
 
 use crate::base::env;
 use crate::base::fsx;
 use crate::base::path::{HostPath, RootDir};
 use crate::base::progress::Progress;
+use crate::engine::start::{GuestError, Step, limit_cpus};
 use crate::engine::{Engine, Outcome, Stop, supervise};
 use crate::plan::{Cwd, Ids, RunPlan, View};
 use crate::sys;
 use crate::sys::process::Program;
-use error::{NsError, Step};
 
 /// The engine; it holds no state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,7 +85,7 @@ fn become_guest(plan: &RunPlan, root: &HostPath, program: &Program) -> Stop {
     }
 }
 
-fn complete(plan: &RunPlan, root: &HostPath) -> Result<(), NsError> {
+fn complete(plan: &RunPlan, root: &HostPath) -> Result<(), GuestError> {
     let inside = RootDir::new(root.clone());
     binds::write_files(&plan.files, &inside)?;
     binds::mount_all(&plan.mounts, &inside)?;
@@ -116,7 +114,7 @@ fn complete(plan: &RunPlan, root: &HostPath) -> Result<(), NsError> {
 /// initramfs (diskless nodes) cannot be pivoted away (EINVAL); chroot(2) shows the
 /// same tree, but the guest cannot make a user namespace of its own in it.
 /// pivot_root(2), "pivot_root(".", ".")".
-fn make_root(root: &HostPath) -> Result<(), NsError> {
+fn make_root(root: &HostPath) -> Result<(), GuestError> {
     chdir(root.as_os_str())
         .map_err(io::Error::from)
         .step("enter", root)?;
@@ -136,30 +134,20 @@ fn make_root(root: &HostPath) -> Result<(), NsError> {
     chdir("/").map_err(io::Error::from).step("enter", "/")
 }
 
-fn enter_cwd(cwd: &Cwd) -> Result<(), NsError> {
+fn enter_cwd(cwd: &Cwd) -> Result<(), GuestError> {
     let path = cwd.path.as_path();
     if cwd.create {
         fsx::create_dirs(path, 0o755)?;
     }
     match chdir(path) {
         Ok(()) => Ok(()),
-        Err(Errno::ENOENT) => Err(NsError::NoCwd(cwd.path.clone())),
+        Err(Errno::ENOENT) => Err(GuestError::NoCwd(cwd.path.clone())),
         Err(errno) => Err(errno.into()).step("enter the working directory", path.display()),
     }
 }
 
-fn limit_cpus(cpus: Option<&[usize]>) -> Result<(), NsError> {
-    let Some(cpus) = cpus else { return Ok(()) };
-    let mut set = CpuSet::new();
-    let filled = cpus.iter().try_for_each(|cpu| set.set(*cpu));
-    let limited = filled.and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
-    limited
-        .map_err(io::Error::from)
-        .step("limit the guest to processors", format!("{cpus:?}"))
-}
-
 /// Looks the program up in the guest's PATH, as execvp(3) does, and becomes it.
-fn exec(plan: &RunPlan, program: &Program) -> NsError {
+fn exec(plan: &RunPlan, program: &Program) -> GuestError {
     let name = &plan.argv[0];
     let mut found = None;
     for path in candidates(name, &plan.environment) {
@@ -169,7 +157,7 @@ fn exec(plan: &RunPlan, program: &Program) -> NsError {
             Some(libc::EACCES) if found.is_none() => found = Some((path, error)),
             Some(libc::EACCES) => {}
             _ => {
-                return NsError::Exec {
+                return GuestError::Exec {
                     program: path,
                     source: error,
                 };
@@ -177,8 +165,8 @@ fn exec(plan: &RunPlan, program: &Program) -> NsError {
         }
     }
     match found {
-        Some((program, source)) => NsError::Exec { program, source },
-        None => NsError::NoProgram(name.clone()),
+        Some((program, source)) => GuestError::Exec { program, source },
+        None => GuestError::NoProgram(name.clone()),
     }
 }
 

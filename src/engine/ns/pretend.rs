@@ -7,7 +7,7 @@
 //! `capset`, which works in a user namespace, and `setxattr` of
 //! `security.capability`, which the kernel stores for the namespace's root.
 
-use super::error::{NsError, Step};
+use crate::engine::start::{GuestError, Step};
 use crate::sys::seccomp::{self, Rule, When};
 
 /// A call that changes an owner or an identity, by its numbers on x86-64, i386 and aarch64.
@@ -63,7 +63,7 @@ const RULES: [Rule; 27] = [
 ];
 
 /// Puts the root view in force. Works without no_new_privs, because we own the namespace.
-pub(super) fn install() -> Result<(), NsError> {
+pub(super) fn install() -> Result<(), GuestError> {
     seccomp::install(&seccomp::compile(&RULES))
         .step("answer changes of owner with", "a seccomp filter")
 }

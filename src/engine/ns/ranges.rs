@@ -4,10 +4,10 @@ use std::io;
 
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
-use super::error::{NsError, Step};
 use super::identity::forbidden;
 use crate::base::subids::{self, SubidError};
 use crate::engine::Stop;
+use crate::engine::start::{GuestError, Step};
 use crate::plan::UserView;
 use crate::sys::namespace::Uts;
 
@@ -21,7 +21,7 @@ pub(super) fn enter(uts: Uts) -> Result<(), Stop> {
 }
 
 /// Becomes `user` inside; the last step before exec, as it gives up the rights of root.
-pub(super) fn become_user(user: &UserView) -> Result<(), NsError> {
+pub(super) fn become_user(user: &UserView) -> Result<(), GuestError> {
     if user.uid == 0 && user.gid == 0 {
         return Ok(());
     }

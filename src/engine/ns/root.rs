@@ -16,11 +16,11 @@ use nix::mount::{MntFlags, MsFlags, mount as sys_mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, fstat};
 
-use super::error::{NsError, Step};
 use crate::base::creator::Judge;
 use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::engine::start::{GuestError, Step};
 use crate::engine::{Stop, view};
 use crate::plan::{Root, View};
 use crate::sys::xattr;
@@ -46,7 +46,7 @@ pub(super) fn mount(root: &Root, progress: &dyn Progress) -> Result<Mounted, Sto
         },
         View::ReadOnly => match overlay_in_memory(lower, Deletions::Never)? {
             Some(at) => Ok(Mounted::At(at)),
-            None => Err(NsError::Step {
+            None => Err(GuestError::Step {
                 doing: "mount a read-only overlay over",
                 object: lower.to_string(),
                 source: io::Error::from_raw_os_error(libc::EPERM),
@@ -83,7 +83,10 @@ enum Deletions {
 /// does not carry it into the guest. It costs no unmount: it goes with the old root.
 /// Options considered: a directory in /tmp (left behind after SIGKILL), the new mount
 /// API's detached mounts (an overlay takes its upper from one only since Linux 6.15).
-fn overlay_in_memory(lower: &HostPath, deletions: Deletions) -> Result<Option<HostPath>, NsError> {
+fn overlay_in_memory(
+    lower: &HostPath,
+    deletions: Deletions,
+) -> Result<Option<HostPath>, GuestError> {
     let image = open_dir(lower)?;
     let options = Some("mode=0755");
     sys_mount(
@@ -149,7 +152,7 @@ fn overlay_or_copy(
 
 /// Keeps a mount of ours out of recursive binds. Only now: an overlay takes no
 /// unbindable upper directory. mount(2), MS_UNBINDABLE.
-fn hide_from_binds(at: &HostPath) -> Result<(), NsError> {
+fn hide_from_binds(at: &HostPath) -> Result<(), GuestError> {
     let none = None::<&str>;
     let hidden = sys_mount(none, &**at, none, MsFlags::MS_UNBINDABLE, none);
     hidden.map_err(io::Error::from).step("make unbindable", at)
@@ -176,7 +179,7 @@ fn own_work(dir: &HostPath) -> fsx::Result<HostPath> {
 ///
 /// The root directory of the view has the mode of its upper half, which therefore
 /// begins with the image's; afterwards it is the guest's own to change.
-fn make_halves(image: &OwnedFd, dir: &HostPath, work: &HostPath) -> Result<(), NsError> {
+fn make_halves(image: &OwnedFd, dir: &HostPath, work: &HostPath) -> Result<(), GuestError> {
     let upper = dir.join("upper");
     if make_dir(&upper)? {
         let stat = fstat(image)
@@ -188,7 +191,7 @@ fn make_halves(image: &OwnedFd, dir: &HostPath, work: &HostPath) -> Result<(), N
 }
 
 /// Makes one directory; false where it exists.
-fn make_dir(path: &HostPath) -> Result<bool, NsError> {
+fn make_dir(path: &HostPath) -> Result<bool, GuestError> {
     match fsx::create_dir(path, 0o755) {
         Ok(()) => Ok(true),
         Err(error) if error.is_already_there() => Ok(false),
@@ -231,7 +234,7 @@ fn is_unsuitable(error: &io::Error) -> bool {
         .is_some_and(|errno| unsuitable.contains(&errno))
 }
 
-fn open_dir(path: &HostPath) -> Result<OwnedFd, NsError> {
+fn open_dir(path: &HostPath) -> Result<OwnedFd, GuestError> {
     open_dir_io(path).step("open", path)
 }
 

@@ -8,24 +8,23 @@
 //! What a plan may want and PRoot cannot do is [`refusal`]'s list.
 
 mod command;
-mod error;
 mod prepare;
 mod refusal;
 
 pub(super) use refusal::refusal;
 
-use nix::sched::{CpuSet, sched_setaffinity};
+use std::io;
+
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::Pid;
 
 use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::engine::sight::Missing;
+use crate::engine::start::{GuestError, Step, limit_cpus};
 use crate::engine::{Engine, Outcome, Stop, supervise, view};
 use crate::plan::{RunPlan, Source, View};
 use crate::sys::process::Program;
-use error::{ProotError, Step};
 
 /// How PRoot learns of system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +81,11 @@ impl Proot {
         let name = &plan.argv[0];
         let found = sight.program(name, &plan.environment, &plan.cwd.path);
         found.map_err(|missing| match missing {
-            Missing::Absent => ProotError::NoProgram(name.clone()),
-            Missing::NotExecutable => ProotError::NotExecutable(name.clone()),
+            Missing::Absent => GuestError::NoProgram(name.clone()),
+            Missing::NotExecutable => GuestError::Exec {
+                program: name.clone(),
+                source: io::Error::from_raw_os_error(libc::EACCES),
+            },
         })?;
         limit_cpus(plan.cpus.as_deref())?;
         let path = self.payload.join("proot");
@@ -105,7 +107,7 @@ impl Engine for Proot {
 
     fn run(&self, plan: &RunPlan, progress: &dyn Progress) -> Result<Outcome, Stop> {
         if let Some(reason) = refusal(plan) {
-            return Err(ProotError::Refused(reason).into());
+            return Err(refused(reason).into());
         }
         match &plan.root.view {
             View::Discarded { scratch } => {
@@ -122,7 +124,7 @@ impl Engine for Proot {
                 })
             }
             View::Kept { dir } => Err(self.become_guest(plan, dir, dir, progress)),
-            View::ReadOnly => Err(ProotError::Refused("a read-only root".to_owned()).into()),
+            View::ReadOnly => Err(refused("a read-only root".to_owned()).into()),
         }
     }
 }
@@ -132,12 +134,10 @@ fn has_tmpfs(plan: &RunPlan) -> bool {
     sources.any(|source| matches!(source, Source::Tmpfs { .. }))
 }
 
-fn limit_cpus(cpus: Option<&[usize]>) -> Result<(), ProotError> {
-    let Some(cpus) = cpus else { return Ok(()) };
-    let mut set = CpuSet::new();
-    let filled = cpus.iter().try_for_each(|cpu| set.set(*cpu));
-    let limited = filled.and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
-    limited
-        .map_err(std::io::Error::from)
-        .step("limit the guest to processors", format!("{cpus:?}"))
+/// What PRoot cannot do, by name.
+fn refused(wish: String) -> GuestError {
+    GuestError::Refused {
+        engine: "proot",
+        wish,
+    }
 }

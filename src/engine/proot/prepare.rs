@@ -12,11 +12,11 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
-use super::error::{ProotError, Step};
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath};
 use crate::engine::Stop;
 use crate::engine::sight::{Place, Sight};
+use crate::engine::start::{GuestError, Step};
 use crate::plan::{Cwd, GuestFile, Mount, RunPlan, Source};
 
 /// A default file larger than this is not copied but left out.
@@ -80,7 +80,7 @@ fn place_mount(mount: &Mount, tmpfs: &HostPath, sight: &Sight) -> Result<Option<
             }
             Ok(meta) => (HostPath::new(fsx::canonicalize(source)?), meta.is_dir()),
             Err(_) if mount.optional => return Ok(None),
-            Err(error) if error.is_not_found() => Err(ProotError::NoSource(source.to_string()))?,
+            Err(error) if error.is_not_found() => Err(GuestError::NoSource(source.to_string()))?,
             Err(error) => Err(error)?,
         },
     };
@@ -91,11 +91,11 @@ fn place_mount(mount: &Mount, tmpfs: &HostPath, sight: &Sight) -> Result<Option<
 
 /// A binding as PRoot can be told of it: HOST:GUEST, without a way to escape, and `!` at
 /// the end has a meaning. Links have been followed to here, so what was typed says nothing.
-fn binding(source: HostPath, target: GuestPath) -> Result<Binding, ProotError> {
+fn binding(source: HostPath, target: GuestPath) -> Result<Binding, GuestError> {
     let has_colon = source.as_os_str().as_bytes().contains(&b':');
     if has_colon || target.as_path().as_os_str().as_bytes().ends_with(b"!") {
         let what = format!("a mount of `{source}` on `{target}`: a `:` or a `!` in their names");
-        return Err(ProotError::Refused(what));
+        return Err(super::refused(what));
     }
     Ok(Binding { source, target })
 }
@@ -132,7 +132,7 @@ fn default_file(source: &HostPath, mount: &Mount, sight: &Sight) -> Result<Optio
     Ok(Some(binding(source, target)?))
 }
 
-fn enter_cwd(cwd: &Cwd, sight: &Sight) -> Result<(), ProotError> {
+fn enter_cwd(cwd: &Cwd, sight: &Sight) -> Result<(), GuestError> {
     let place = locate(&cwd.path, sight)?;
     if cwd.create {
         create_dirs(&place.host).step("create the working directory", &cwd.path)?;
@@ -140,19 +140,19 @@ fn enter_cwd(cwd: &Cwd, sight: &Sight) -> Result<(), ProotError> {
     if place.host.is_dir() {
         return Ok(());
     }
-    Err(ProotError::NoCwd(cwd.path.clone()))
+    Err(GuestError::NoCwd(cwd.path.clone()))
 }
 
-fn locate(guest: &GuestPath, sight: &Sight) -> Result<Place, ProotError> {
+fn locate(guest: &GuestPath, sight: &Sight) -> Result<Place, GuestError> {
     Ok(sight.locate(guest)?)
 }
 
-fn create_parents(place: &Place, wanted: &GuestPath) -> Result<(), ProotError> {
+fn create_parents(place: &Place, wanted: &GuestPath) -> Result<(), GuestError> {
     let parent = place.host.parent().unwrap_or(Path::new("/"));
     create_dirs(parent).step("create a directory for", wanted)
 }
 
-fn create_target(place: &Place, is_dir: bool, wanted: &GuestPath) -> Result<(), ProotError> {
+fn create_target(place: &Place, is_dir: bool, wanted: &GuestPath) -> Result<(), GuestError> {
     if fsx::symlink_metadata(&place.host).is_ok() {
         return Ok(());
     }
