@@ -59,21 +59,22 @@ pub(super) fn kind(dir: &HostPath) -> Result<String, String> {
     ))
 }
 
-/// What a file system has left for this user; a quota may leave less.
+/// What a file system has left for this user; a quota may leave less. `None` where it does
+/// not count: ramfs, and a tmpfs without a limit, say 0 of 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
     /// Bytes.
-    pub bytes: u64,
-    /// Inodes. Btrfs and some network file systems count none: `None`.
+    pub bytes: Option<u64>,
+    /// Inodes. Btrfs and some network file systems count none.
     pub inodes: Option<u64>,
 }
 
 /// What the file system that `dir` is or will be on has left. statvfs(3).
 pub fn free(dir: &HostPath) -> nix::Result<Free> {
     let facts = statvfs(nearest_existing(dir).as_os_str())?;
-    let blocks = facts.blocks_available() as u64;
+    let bytes = (facts.blocks_available() as u64).saturating_mul(facts.fragment_size() as u64);
     Ok(Free {
-        bytes: blocks.saturating_mul(facts.fragment_size() as u64),
+        bytes: (facts.blocks() > 0).then_some(bytes),
         inodes: (facts.files() > 0).then_some(facts.files_available() as u64),
     })
 }
@@ -88,13 +89,14 @@ pub(super) fn room(dir: &HostPath) -> Fact {
         Ok(free) => free,
         Err(errno) => return Fact::no(format!("statvfs `{dir}`: {}", errno.desc())),
     };
-    let inodes = free.inodes.map(|inodes| inodes.to_string());
+    let shown = |count: Option<u64>| count.map_or("uncounted".to_owned(), |it| it.to_string());
     let evidence = format!(
         "`{dir}` on {kind}: {} MiB and {} inodes free",
-        free.bytes >> 20,
-        inodes.as_deref().unwrap_or("uncounted")
+        shown(free.bytes.map(|bytes| bytes >> 20)),
+        shown(free.inodes)
     );
-    if free.bytes >= LITTLE && free.inodes.is_none_or(|inodes| inodes >= FEW) {
+    let has = |count: Option<u64>, least| count.is_none_or(|count| count >= least);
+    if has(free.bytes, LITTLE) && has(free.inodes, FEW) {
         return Fact::yes(evidence);
     }
     Fact::no(evidence).with_remedy("free some, or set CORACLE_HOME to a directory with more room")
@@ -149,5 +151,16 @@ pub(super) fn fuse() -> Fact {
     match opened {
         Ok(_) => Fact::yes("opened it"),
         Err(errno) => Fact::no(format!("opening it: {}", errno.desc())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_count_its_room_is_not_full() {
+        let free = free(&HostPath::new("/proc")).expect("procfs answers statvfs");
+        assert_eq!(free.bytes, None);
     }
 }

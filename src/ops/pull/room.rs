@@ -38,7 +38,7 @@ pub(super) fn require(
         return Ok(());
     };
     let demands = [
-        ("bytes", bytes, free.bytes),
+        ("bytes", bytes, free.bytes.unwrap_or(u64::MAX)),
         ("inodes", inodes, free.inodes.unwrap_or(u64::MAX)),
     ];
     let unmet = demands.into_iter().find(|(_, needed, left)| needed > left);
