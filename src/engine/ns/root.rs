@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{Flock, FlockArg, OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount as sys_mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, fstat};
@@ -126,6 +126,7 @@ fn overlay_or_copy(
 ) -> Result<HostPath, Stop> {
     if !view::has_copy(dir) && xattr::user_attributes_work(dir) {
         let image = open_dir(lower)?;
+        take_turns(dir);
         let work = own_work(dir)?;
         make_halves(&image, dir, &work)?;
         match overlay(&image, dir, &work, lower) {
@@ -156,6 +157,15 @@ fn hide_from_binds(at: &HostPath) -> Result<(), GuestError> {
     let none = None::<&str>;
     let hidden = sys_mount(none, &**at, none, MsFlags::MS_UNBINDABLE, none);
     hidden.map_err(io::Error::from).step("make unbindable", at)
+}
+
+/// Lets runs of one container make their mount points one after the other: overlays with a
+/// common upper half do not see each other's changes in time (ESTALE). The lock ends with
+/// the exec of the guest. Where there are no locks, they meet. flock(2).
+fn take_turns(dir: &HostPath) {
+    let lock = fsx::open(dir).ok();
+    let lock = lock.and_then(|open| Flock::lock(open, FlockArg::LockExclusive).ok());
+    std::mem::forget(lock);
 }
 
 /// Where the kernel may do its own work for an overlay in `dir`, which several runs may
