@@ -11,6 +11,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
+
 use crate::base::creator::Creator;
 use crate::base::fault::{Fault, Kind};
 
@@ -304,6 +308,19 @@ pub fn write_private(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<
     let mut file = create_new(path, mode)?;
     file.write_all(bytes).context("write", path)?;
     file.sync_all().context("flush", path)
+}
+
+/// Sets the times to now, by the clock of the file's server. utimensat(2), `UTIME_NOW`.
+pub fn touch(path: impl AsRef<Path>) -> Result<()> {
+    let now = TimeSpec::UTIME_NOW;
+    utimensat(
+        AT_FDCWD,
+        path.as_ref(),
+        &now,
+        &now,
+        UtimensatFlags::NoFollowSymlink,
+    )
+    .context("touch", path)
 }
 
 /// Makes the names in a directory durable. fsync(2).

@@ -3,6 +3,7 @@
 //! Any number of processes and nodes may do this at once on one home. Content is named by its digest, so whoever comes
 //! second finds the same bytes; a loser of the race removes its own work and uses the winner's.
 
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +32,7 @@ pub enum State {
 
 /// The directory with the files of `payload`, unpacked below `home` if they are not there in good order.
 ///
-/// Every run passes here, so what is there is judged by presence, size and mode; [`state`] reads it all. Where `home`
+/// Every run passes here, so what is there is judged by presence, size, mode and time; [`state`] reads it all. Where `home`
 /// will not do and `CORACLE_TMPDIR` is set, a directory of ours below that is taken.
 ///
 /// # Errors
@@ -54,7 +55,7 @@ pub fn ensure(home: &HostPath, payload: &Payload) -> Result<HostPath, EmbedError
 ///
 /// # Errors
 ///
-/// A file that is there and cannot be read.
+/// What cannot be looked at; a file that cannot be read counts as damaged.
 pub fn state(home: &HostPath, payload: &Payload) -> Result<State, EmbedError> {
     let dir = place(home, payload);
     if fsx::absent_as_none(fsx::symlink_metadata(&dir))?.is_none() {
@@ -63,9 +64,7 @@ pub fn state(home: &HostPath, payload: &Payload) -> Result<State, EmbedError> {
     let mut damaged = Vec::new();
     for file in payload.files {
         let path = dir.join(file.name);
-        if !looks_right(&path, file)
-            || Digest::of(&fsx::read(&path, file.size)?).hex() != file.sha256
-        {
+        if !looks_right(&path, file) || !has_content(&path, file) {
             damaged.push(path);
         }
     }
@@ -141,10 +140,25 @@ fn ensure_in(home: &HostPath, payload: &Payload) -> Result<HostPath, EmbedError>
     }
 }
 
-/// Whether `path` is what was written there, as far as its inode tells.
+/// Whether `path` is what was written there, as far as its inode tells. A file that was
+/// written to after its directory was finished (see [`fill`]) is read to find out.
 fn looks_right(path: &HostPath, file: &File) -> bool {
-    fsx::symlink_metadata(path)
-        .is_ok_and(|meta| meta.is_file() && meta.len() == file.size && meta.mode() & 0o111 != 0)
+    let Ok(meta) = fsx::symlink_metadata(path) else {
+        return false;
+    };
+    let fits = meta.is_file() && meta.len() == file.size && meta.mode() & 0o111 != 0;
+    fits && (is_untouched(path, &meta) || has_content(path, file))
+}
+
+fn is_untouched(path: &HostPath, meta: &Metadata) -> bool {
+    let finished = path.parent().map(fsx::metadata);
+    finished.is_some_and(|dir| {
+        dir.is_ok_and(|dir| (meta.mtime(), meta.mtime_nsec()) <= (dir.mtime(), dir.mtime_nsec()))
+    })
+}
+
+fn has_content(path: &HostPath, file: &File) -> bool {
+    fsx::read(path, file.size).is_ok_and(|bytes| Digest::of(&bytes).hex() == file.sha256)
 }
 
 /// Unpacks `payload` into a private directory and gives that its name; files that are there already and that `keep`
@@ -173,11 +187,13 @@ fn publish(home: &HostPath, payload: &Payload, keep: Keep) -> Result<(), EmbedEr
 type Keep = fn(&HostPath, &File) -> bool;
 
 /// Makes the directory `private` with `files`, durably: after a power loss a published name must have its content.
+/// The directory is touched last, so that whoever writes to a file later shows by a later time.
 fn fill(private: &HostPath, files: &[Unpacked]) -> fsx::Result<()> {
     fsx::create_dir(private, 0o755)?;
     for file in files {
         fsx::write_private(private.join(&file.name), &file.bytes, file.mode)?;
     }
+    fsx::touch(private)?;
     fsx::sync_dir(private)
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use coracle::base::fault::Fault;
 use coracle::base::path::HostPath;
@@ -62,10 +63,11 @@ fn damage_that_an_inode_shows_is_repaired_on_the_next_use() {
     let sandbox = Sandbox::new();
     let home = home(&sandbox);
     let dir = embed::ensure(&home, proot()).expect("it unpacks");
-    let damages: [fn(&HostPath); 3] = [
+    let damages: [fn(&HostPath); 4] = [
         |file| fs::remove_file(file).expect("removed"),
         |file| fs::write(file, b"cut short").expect("written"),
         |file| fs::set_permissions(file, fs::Permissions::from_mode(0o644)).expect("changed"),
+        flip_a_byte,
     ];
     for damage in damages {
         let file = dir.join("loader");
@@ -83,15 +85,23 @@ fn damage_that_an_inode_shows_is_repaired_on_the_next_use() {
     assert_eq!(names(&home), [proot().digest]);
 }
 
+/// Changes a file in its place, as a broken disk or an editor would. Not within the tick
+/// of the clock in which it was written, which no time can tell apart.
+fn flip_a_byte(file: &HostPath) {
+    thread::sleep(Duration::from_millis(50));
+    let mut bytes = fs::read(file).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(file, bytes).expect("written");
+}
+
 #[test]
 fn a_flipped_byte_is_found_by_content_and_replaced_on_purpose() {
     let sandbox = Sandbox::new();
     let home = home(&sandbox);
     let dir = embed::ensure(&home, proot()).expect("it unpacks");
     let file = dir.join("proot");
-    let mut bytes = fs::read(&file).expect("readable");
-    bytes[4242] ^= 1;
-    fs::write(&file, bytes).expect("written");
+    flip_a_byte(&file);
     assert_eq!(
         embed::state(&home, proot()).expect("readable"),
         State::Damaged(vec![file])
