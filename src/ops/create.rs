@@ -1,5 +1,8 @@
 //! `coracle create`, and what it shares with `run`: finding what to run, and planning it.
 
+use std::error::Error;
+use std::fmt;
+
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx::{self, PathError};
 use crate::base::path::HostPath;
@@ -108,7 +111,54 @@ pub(super) fn find(
 ) -> Result<Subject, BoxFault> {
     match container(store, target)? {
         Some(container) => of_container(store, container),
-        None => of_image(store, target, reach, progress),
+        None => of_image(store, target, reach, progress).map_err(|cause| {
+            if may_be_name(target) {
+                let target = target.to_owned();
+                NeitherNor { target, cause }.into()
+            } else {
+                cause
+            }
+        }),
+    }
+}
+
+/// No container can be called what has one of these; most images have.
+fn may_be_name(word: &str) -> bool {
+    !word.contains(['/', ':', '@'])
+}
+
+/// A word that is no container, and no image that can be had: one of them was mistyped.
+#[derive(Debug)]
+struct NeitherNor {
+    target: String,
+    cause: BoxFault,
+}
+
+impl fmt::Display for NeitherNor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "there is no container `{}`, and no such image can be had",
+            self.target
+        )
+    }
+}
+
+impl Error for NeitherNor {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
+
+impl Fault for NeitherNor {
+    fn kind(&self) -> Kind {
+        self.cause.kind()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let mut hints = self.cause.hints();
+        hints.push("`coracle ps` lists the containers, `coracle images` the images".to_owned());
+        hints
     }
 }
 
@@ -119,9 +169,7 @@ const ID_DIGITS: usize = 12;
 /// The container that a word means: by its name, or by at least [`ID_DIGITS`] of its id.
 fn container(store: &Store, word: &str) -> Result<Option<Container>, StoreError> {
     let is_id = word.len() >= ID_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    // No container can be called what has one of these; most images have.
-    let is_name = !word.contains(['/', ':', '@']);
-    if !is_name || !is_id && store.named(word)?.is_none() {
+    if !may_be_name(word) || !is_id && store.named(word)?.is_none() {
         return Ok(None);
     }
     match store.container(word) {

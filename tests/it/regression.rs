@@ -53,3 +53,14 @@ fn a_prefix_that_will_not_do_is_called_that() {
         .complains("cannot install into `/proc/self/bin`")
         .complains("--prefix");
 }
+
+#[test]
+fn a_mistyped_container_is_called_that() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .coracle(["run", "--pull=never", "k1"])
+        .run()
+        .exits(125)
+        .complains("there is no container `k1`")
+        .complains("coracle ps");
+}
