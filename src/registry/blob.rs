@@ -8,10 +8,10 @@ use ureq::BodyReader;
 
 use crate::base::digest::Mismatch;
 use crate::oci::descriptor::Descriptor;
+use crate::registry::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::pace::Paced;
 use crate::registry::transport::{Call, Reply};
-use crate::registry::{Registry, retry};
 
 /// Bytes after which a connection counts as having worked: failures before do not add up
 /// with failures after, so that a large blob gets through a bad network.
@@ -163,20 +163,6 @@ impl BlobStream<'_> {
             expected: self.descriptor.size,
             source,
         };
-        let Some(wait) =
-            retry::wait_before(self.failures, None).filter(|_| self.failures < retry::ATTEMPTS)
-        else {
-            return Err(broken);
-        };
-        self.registry.progress.note(&format!(
-            "{broken}; going on in {:.1} s",
-            wait.as_secs_f64()
-        ));
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the pause is what a server asks for"
-        )]
-        std::thread::sleep(wait);
-        Ok(())
+        self.registry.pause(self.failures, None, broken, "going on")
     }
 }

@@ -18,6 +18,7 @@ mod transport;
 mod url;
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 pub use blob::BlobStream;
 pub use error::RegistryError;
@@ -157,21 +158,32 @@ impl<'a> Registry<'a> {
                 Err(error) if error.is_passing() => (error, None),
                 Err(error) => return Err(error),
             };
-            let Some(wait) =
-                retry::wait_before(attempt, asked).filter(|_| attempt < retry::ATTEMPTS)
-            else {
-                return Err(error);
-            };
-            self.progress.note(&format!(
-                "{error}; trying again in {:.1} s",
-                wait.as_secs_f64()
-            ));
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the pause is what a server asks for"
-            )]
-            std::thread::sleep(wait);
+            self.pause(attempt, asked, error, "trying again")?;
         }
+    }
+
+    /// Waits after the failure number `attempt`, for as long as the server has `asked` for if
+    /// it did; gives `error` back where there have been too many.
+    fn pause(
+        &self,
+        attempt: u32,
+        asked: Option<Duration>,
+        error: RegistryError,
+        then: &str,
+    ) -> Result<(), RegistryError> {
+        let wait = retry::wait_before(attempt, asked).filter(|_| attempt < retry::ATTEMPTS);
+        let Some(wait) = wait else {
+            return Err(error);
+        };
+        let seconds = wait.as_secs_f64();
+        self.progress
+            .note(&format!("{error}; {then} in {seconds:.1} s"));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the pause is what a server asks for"
+        )]
+        std::thread::sleep(wait);
+        Ok(())
     }
 
     /// Sends `call`, and once or twice more where the registry demands (other) rights:
