@@ -14,6 +14,8 @@ use std::ops::Deref;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
+use serde::{Serialize, Serializer};
+
 /// Symbolic links followed before a path counts as a loop; path_resolution(7).
 const MAX_SYMLINKS: usize = 40;
 
@@ -50,6 +52,13 @@ impl AsRef<Path> for HostPath {
 impl fmt::Display for HostPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.display().fmt(f)
+    }
+}
+
+/// For reports: what is not UTF-8 shows as U+FFFD.
+impl Serialize for HostPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -103,6 +112,13 @@ impl GuestPath {
 impl fmt::Display for GuestPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.display().fmt(f)
+    }
+}
+
+/// As [`HostPath`].
+impl Serialize for GuestPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

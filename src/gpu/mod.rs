@@ -1,4 +1,8 @@
-//! Graphics processors: which device nodes this host has.
+//! Graphics processors: what a host's drivers give a guest, found at run time.
+
+pub mod guest;
+pub mod nvidia;
+pub mod vantage;
 
 use std::os::unix::fs::FileTypeExt;
 

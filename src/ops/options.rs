@@ -7,7 +7,7 @@ use crate::base::env;
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
-use crate::plan::wish::{Text, Userns, Wish};
+use crate::plan::wish::{GpuWish, Text, Userns, Wish};
 use crate::plan::{binds, build, environ};
 
 /// Bytes of an environment file; `execve(2)` takes less of an environment.
@@ -100,6 +100,7 @@ impl Options {
             cpus: self.cpuset_cpus,
             read_only: self.read_only,
             terminal: self.tty,
+            gpu: GpuWish::default(),
         };
         build::check(&wish)?;
         Ok(wish)

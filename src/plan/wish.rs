@@ -37,6 +37,53 @@ pub struct Wish {
     pub read_only: bool,
     /// `-t`.
     pub terminal: bool,
+    /// What of graphics processors is to be there.
+    pub gpu: GpuWish,
+}
+
+/// What of graphics processors was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GpuWish {
+    /// `--nvidia`, or one of its aliases.
+    pub nvidia: Option<Via>,
+    /// Which processors: `--gpus`, `--device nvidia.com/gpu=…`. Understood by `gpu::choice`.
+    pub gpus: Option<String>,
+    /// `--device`, but for what became `gpus`: names of the Container Device Interface, or nodes.
+    pub devices: Vec<Text>,
+    /// `--rocm`.
+    pub rocm: bool,
+    /// `--intel`.
+    pub intel: bool,
+    /// `--dri`.
+    pub dri: bool,
+    /// `--driver-root`, absolute.
+    pub driver_root: Option<Text>,
+    /// `--cuda-compat`.
+    pub cuda_compat: CudaCompat,
+}
+
+/// From where NVIDIA's driver comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// What is found on the host at the time of the run.
+    Discovery,
+    /// What a specification of the Container Device Interface says (`--nvidia=cdi`).
+    Cdi,
+}
+
+/// Whether the image's package for CUDA's forward compatibility comes before the host's driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CudaCompat {
+    /// Where NVIDIA's rule says so.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// How ids inside are to be backed by the host's.
@@ -105,6 +152,28 @@ impl Wish {
         self.cpus = later.cpus.or(self.cpus);
         self.read_only |= later.read_only;
         self.terminal |= later.terminal;
+        self.gpu = self.gpu.overlaid(later.gpu);
+        self
+    }
+}
+
+impl GpuWish {
+    /// Whether anything was asked for.
+    pub fn is_any(&self) -> bool {
+        self.nvidia.is_some() || self.rocm || self.intel || self.dri || !self.devices.is_empty()
+    }
+
+    fn overlaid(mut self, later: GpuWish) -> GpuWish {
+        self.nvidia = later.nvidia.or(self.nvidia);
+        self.gpus = later.gpus.or(self.gpus);
+        self.devices.extend(later.devices);
+        self.rocm |= later.rocm;
+        self.intel |= later.intel;
+        self.dri |= later.dri;
+        self.driver_root = later.driver_root.or(self.driver_root);
+        if later.cuda_compat != CudaCompat::Auto {
+            self.cuda_compat = later.cuda_compat;
+        }
         self
     }
 }
