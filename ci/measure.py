@@ -17,7 +17,9 @@ BENCH = os.environ["CORACLE_BENCH"]
 IMAGE = f"oci:{os.environ['CORACLE_FIXTURES']}/oci:debian"
 TREE = f"{BENCH}/tree/rootfs"
 BIN = f"{BENCH}/bin"
+DRIVER = ["--gpus=none", f"--driver-root={BENCH}/driver"]
 AS_ROOT = os.geteuid() == 0
+WIDTH = len("coracle proot, driver")
 ENVIRONMENT = {
     "HOME": f"{BENCH}/home", "XDG_RUNTIME_DIR": f"{BENCH}/run", "TMPDIR": f"{BENCH}/tmp", "LC_ALL": "C.UTF-8", "USER": "bench",
     "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "PROOT_LOADER": f"{BIN}/loader", "PROOT_LOADER_32": f"{BIN}/loader-m32",
@@ -69,6 +71,9 @@ def runners(load):
         "coracle ns": [coracle, "run", "--rm", "--engine=ns", IMAGE, *command],
         # A container that is there, as udocker's: PRoot has no overlay, so that the first run of each copies the tree.
         "coracle proot": [coracle, "run", "--engine=proot", "bench", *command],
+        # The same with a driver's files put in. No processor is asked for, so that a host without one can be measured.
+        "coracle ns, driver": [coracle, "run", "--rm", "--engine=ns", *DRIVER, IMAGE, *command],
+        "coracle proot, driver": [coracle, "run", "--engine=proot", *DRIVER, "bench", *command],
         "ch-run": ["ch-run", TREE, "--", *command],
         "bubblewrap": ["bwrap", "--bind", TREE, "/", "--dev", "/dev", "--proc", "/proc", *command],
         "proot": proot + command,
@@ -135,8 +140,8 @@ def summary(times):
 def table(loads):
     """One line per runner: median, ratio to native, minimum."""
     names = list(dict.fromkeys(name for load in loads.values() for name in [*load["results"], *load["failed"]]))
-    yield f"{'runner':<14}" + "".join(f" | {load + ' (ms)':<28}" for load in loads)
-    yield "-" * 14 + "".join("-+-" + "-" * 28 for _ in loads)
+    yield f"{'runner':<{WIDTH}}" + "".join(f" | {load + ' (ms)':<28}" for load in loads)
+    yield "-" * WIDTH + "".join("-+-" + "-" * 28 for _ in loads)
     for name in names:
         cells = []
         for load in loads.values():
@@ -145,7 +150,7 @@ def table(loads):
                 cells.append(f"{found['median_ms']:8.2f} {ratio:>8} [{found['min_ms']:.2f}]")
             else:
                 cells.append("does not run here")
-        yield f"{name:<14}" + "".join(f" | {cell:<28}" for cell in cells)
+        yield f"{name:<{WIDTH}}" + "".join(f" | {cell:<28}" for cell in cells)
 
 
 def main():
