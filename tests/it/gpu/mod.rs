@@ -1,0 +1,4 @@
+//! Graphics processors: formats, hosts and guests that are made from small files.
+
+mod elf;
+pub(crate) mod elf_file;
