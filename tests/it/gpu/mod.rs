@@ -1,4 +1,5 @@
 //! Graphics processors: formats, hosts and guests that are made from small files.
 
+mod choice;
 mod elf;
 pub(crate) mod elf_file;
