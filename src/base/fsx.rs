@@ -218,6 +218,11 @@ pub fn hard_link(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     fs::hard_link(&from, &to).context("link to", to)
 }
 
+/// Makes a symbolic link with the text `target`; its name must be free. symlink(2).
+pub fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> Result<()> {
+    std::os::unix::fs::symlink(target, &link).context("link", link)
+}
+
 /// Sets permission bits. chmod(2).
 pub fn set_mode(path: impl AsRef<Path>, mode: u32) -> Result<()> {
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).context("change mode of", path)

@@ -139,7 +139,7 @@ pub(super) fn copy_file(from: &Path, to: &Path, meta: &Metadata) -> fsx::Result<
 
 pub(super) fn copy_special(from: &Path, to: &Path, meta: &Metadata) -> fsx::Result<()> {
     if meta.is_symlink() {
-        return std::os::unix::fs::symlink(fsx::read_link(from)?, to).context("link", to);
+        return fsx::symlink(fsx::read_link(from)?, to);
     }
     let mode = nix::sys::stat::Mode::from_bits_truncate(meta.mode());
     nix::unistd::mkfifo(to, mode).context("make the FIFO", to)

@@ -10,6 +10,17 @@ use std::os::unix::fs::FileTypeExt;
 
 use crate::base::fsx;
 use crate::base::path::HostPath;
+use crate::gpu::guest::Guest;
+use crate::gpu::nvidia::Nvidia;
+
+/// What was found for one run: on the host by the wish, and in the image's tree.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// NVIDIA's driver on the host, where it was asked for.
+    pub nvidia: Option<Nvidia>,
+    /// The tree that the driver's files go into.
+    pub guest: Guest,
+}
 
 /// Directories in which drivers put nodes, and the beginnings of those that count; an
 /// empty beginning takes them all. NVIDIA: nodes and MIG capabilities; DRM: Intel, AMD,

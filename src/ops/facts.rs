@@ -8,6 +8,7 @@ use nix::unistd::{getegid, geteuid, gethostname};
 use crate::base::env;
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath, RootDir};
+use crate::gpu;
 use crate::oci::config::RunConfig;
 use crate::plan::wish::{Caller, Facts};
 use crate::plan::{View, apt};
@@ -26,6 +27,7 @@ pub struct Gathered {
     stdin_is_terminal: bool,
     in_pmi_launch: bool,
     has_apt: bool,
+    gpu: Option<gpu::Findings>,
 }
 
 impl Gathered {
@@ -46,6 +48,7 @@ impl Gathered {
             stdin_is_terminal: std::io::stdin().is_terminal(),
             in_pmi_launch: env::in_pmi_launch(),
             has_apt: lower.join(&apt::DIRECTORY[1..]).is_dir(),
+            gpu: None,
         })
     }
 
@@ -61,6 +64,7 @@ impl Gathered {
             stdin_is_terminal: self.stdin_is_terminal,
             in_pmi_launch: self.in_pmi_launch,
             has_apt: self.has_apt,
+            gpu: self.gpu.as_ref(),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::ops::create::{self, Subject};
 use crate::ops::options::Options;
 use crate::ops::reach::Reach;
 use crate::plan::wish::Wish;
-use crate::plan::{RunPlan, View, explain as plan_text};
+use crate::plan::{Level, RunPlan, View, explain as plan_text};
 use crate::store::Store;
 
 /// What to run.
@@ -81,6 +81,12 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<ExitCode, BoxFault> {
     let mut ready = Ready::of(request, reach, progress)?;
+    for note in &ready.plan.notes {
+        match note.level {
+            Level::Warning => progress.warn(&note.text),
+            Level::Detail => progress.note(&note.text),
+        }
+    }
     let mut made = None;
     let mut rejections = Vec::new();
     for mode in ready.modes {

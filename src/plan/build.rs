@@ -23,6 +23,7 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
     Ok(RunPlan {
         root,
         files,
+        links: Vec::new(),
         argv: argv::argv(wish, facts.image)?,
         environment: environ::environment(wish, facts, &identity.home)?,
         cwd: cwd(wish, &facts.image.working_dir)?,
@@ -30,6 +31,7 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
         hostname: wish.hostname.as_deref().map(hostname).transpose()?,
         cpus: wish.cpus.as_deref().map(cpus).transpose()?,
         mounts,
+        notes: Vec::new(),
     })
 }
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::plan::{Ids, Mount, RunPlan, Source, View};
+use crate::plan::farm::{Farm, Piece};
+use crate::plan::{Ids, Level, Mount, RunPlan, Source, View};
 
 /// The plan as lines, one subject each.
 pub fn text(plan: &RunPlan) -> String {
@@ -37,6 +38,11 @@ pub fn text(plan: &RunPlan) -> String {
     line("processors", cpus.as_deref().unwrap_or("all"));
     for mount in &plan.mounts {
         line("mount", &mounted(mount));
+        if let Source::Farm(farm) = &mount.source {
+            for (name, piece) in farm.pieces() {
+                line("", &format!("  {}{}", name.display(), laid(piece)));
+            }
+        }
     }
     for file in &plan.files {
         line(
@@ -44,9 +50,18 @@ pub fn text(plan: &RunPlan) -> String {
             &format!("{} ({} bytes)", file.path, file.content.len()),
         );
     }
+    for link in &plan.links {
+        line(
+            "link",
+            &format!("{} -> {}", link.path, link.target.display()),
+        );
+    }
     for (name, value) in &plan.environment {
         let (name, value) = (name.to_string_lossy(), quoted(value));
         line("environment", &format!("{name}={value}"));
+    }
+    for note in &plan.notes {
+        line(level(note.level), &note.text);
     }
     out
 }
@@ -67,6 +82,13 @@ pub fn json(plan: &RunPlan) -> Value {
             "content": String::from_utf8_lossy(&file.content),
         })
     });
+    let links = plan.links.iter().map(
+        |link| json!({ "path": link.path.to_string(), "target": link.target.to_string_lossy() }),
+    );
+    let notes = plan
+        .notes
+        .iter()
+        .map(|note| json!({ "level": level(note.level), "text": note.text }));
     json!({
         "root": plan.root.lower.to_string(),
         "writes": view(&plan.root.view),
@@ -82,7 +104,9 @@ pub fn json(plan: &RunPlan) -> Value {
         "cpus": plan.cpus,
         "mounts": plan.mounts.iter().map(mount).collect::<Vec<_>>(),
         "files": files.collect::<Vec<_>>(),
+        "links": links.collect::<Vec<_>>(),
         "environment": environment.collect::<serde_json::Map<String, Value>>(),
+        "notes": notes.collect::<Vec<_>>(),
     })
 }
 
@@ -118,6 +142,8 @@ fn mounted(mount: &Mount) -> String {
             size: Some(size),
             mode,
         } => format!("tmpfs, mode {mode:04o}, {size} bytes"),
+        Source::Farm(_) => "a directory of this run's own".to_owned(),
+        Source::Masked => return format!("{} cannot be opened", mount.target),
     };
     let read_only = if mount.read_only { ", read-only" } else { "" };
     let optional = if mount.optional { ", if present" } else { "" };
@@ -130,6 +156,8 @@ fn mount(mount: &Mount) -> Value {
         Source::Tmpfs { size, mode } => {
             json!({ "tmpfs": { "size": size, "mode": format!("{mode:04o}") } })
         }
+        Source::Farm(farm) => json!({ "farm": pieces(farm) }),
+        Source::Masked => json!("masked"),
     };
     json!({
         "source": source,
@@ -137,6 +165,34 @@ fn mount(mount: &Mount) -> Value {
         "read_only": mount.read_only,
         "optional": mount.optional,
     })
+}
+
+/// What a name in a farm leads to, as it follows the name.
+fn laid(piece: &Piece) -> String {
+    match piece {
+        Piece::File(host) => format!(" from {host}"),
+        Piece::Link(target) => format!(" -> {}", target.display()),
+        Piece::Text(content) => format!(" ({} bytes)", content.len()),
+    }
+}
+
+fn pieces(farm: &Farm) -> Value {
+    let piece = |piece: &Piece| match piece {
+        Piece::File(host) => json!({ "bind": host.to_string() }),
+        Piece::Link(target) => json!({ "link": target.to_string_lossy() }),
+        Piece::Text(content) => json!({ "content": String::from_utf8_lossy(content) }),
+    };
+    let named = farm
+        .pieces()
+        .map(|(name, what)| (name.to_string_lossy().into_owned(), piece(what)));
+    Value::Object(named.collect())
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Warning => "warning",
+        Level::Detail => "detail",
+    }
 }
 
 /// `text` without what could steer a terminal: much of a plan comes from the image's config.

@@ -10,6 +10,7 @@ pub mod binds;
 pub mod build;
 pub mod environ;
 pub mod explain;
+pub mod farm;
 pub mod fault;
 pub mod user;
 pub mod wish;
@@ -17,6 +18,7 @@ pub mod wish;
 use std::ffi::OsString;
 
 use crate::base::path::{GuestPath, HostPath};
+use crate::plan::farm::Farm;
 
 /// Everything that a run needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct RunPlan {
     pub mounts: Vec<Mount>,
     /// Texts that the guest finds as files, such as a synthesised `/etc/passwd`.
     pub files: Vec<GuestFile>,
+    /// Symbolic links that the guest finds in its writable view.
+    pub links: Vec<GuestLink>,
     /// The program as typed, looked up in the guest's `PATH`, and its arguments; never empty.
     pub argv: Vec<OsString>,
     /// The guest's whole environment, in this order, each name once.
@@ -39,6 +43,8 @@ pub struct RunPlan {
     pub hostname: Option<String>,
     /// The processors that the guest may use, where they are limited. sched_setaffinity(2).
     pub cpus: Option<Vec<usize>>,
+    /// What was decided and the user should know before the guest starts.
+    pub notes: Vec<Note>,
 }
 
 /// The tree that the guest sees as `/`.
@@ -94,6 +100,12 @@ pub enum Source {
         /// Permission bits of its root.
         mode: u32,
     },
+    /// A directory made for this run alone, which the guest cannot change. At its place there is a directory of the
+    /// guest's own to begin with: a link or a file goes, as a link may lead to where the guest's libraries are.
+    Farm(Farm),
+    /// Nobody can open what is there: a device of the host that was not asked for. It spares the guest a mistake; it
+    /// keeps nobody who wants to from a device of his own user.
+    Masked,
 }
 
 /// A text that the guest finds as an ordinary file of its own, which it may change.
@@ -105,6 +117,34 @@ pub struct GuestFile {
     pub content: Vec<u8>,
     /// Permission bits.
     pub mode: u32,
+}
+
+/// A symbolic link in the guest's writable view. It takes the place of a link or a file; a directory is not removed
+/// for it, but fails the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestLink {
+    /// Where.
+    pub path: GuestPath,
+    /// Its text, not looked at.
+    pub target: OsString,
+}
+
+/// Something that was decided for this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Who should see it.
+    pub level: Level,
+    /// One line.
+    pub text: String,
+}
+
+/// Who should see a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Everybody.
+    Warning,
+    /// Who asks for details.
+    Detail,
 }
 
 /// The working directory.

@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base::path::HostPath;
+use crate::gpu;
 use crate::oci::config::RunConfig;
 
 /// What was typed for a run. A container keeps the one that it was made with.
@@ -119,6 +120,8 @@ pub struct Facts<'a> {
     pub in_pmi_launch: bool,
     /// Whether the image has apt ([`crate::plan::apt::DIRECTORY`]).
     pub has_apt: bool,
+    /// What was found for graphics processors, where any were asked for.
+    pub gpu: Option<&'a gpu::Findings>,
 }
 
 /// Who runs coracle, as the kernel and the environment have it.

@@ -5,6 +5,7 @@ mod users;
 use std::ffi::OsString;
 
 use coracle::base::path::{GuestPath, HostPath};
+use coracle::gpu::Findings;
 use coracle::oci::config::RunConfig;
 use coracle::plan::fault::PlanError;
 use coracle::plan::wish::{Caller, Facts, Text, Userns, Wish};
@@ -24,6 +25,7 @@ struct World {
     stdin_is_terminal: bool,
     in_pmi_launch: bool,
     has_apt: bool,
+    gpu: Option<Findings>,
 }
 
 impl World {
@@ -46,6 +48,7 @@ impl World {
             stdin_is_terminal: false,
             in_pmi_launch: false,
             has_apt: false,
+            gpu: None,
         }
     }
 
@@ -60,6 +63,7 @@ impl World {
             stdin_is_terminal: self.stdin_is_terminal,
             in_pmi_launch: self.in_pmi_launch,
             has_apt: self.has_apt,
+            gpu: self.gpu.as_ref(),
         };
         let root = Root {
             lower: HostPath::new("/store/rootfs"),

@@ -34,6 +34,7 @@ fn plan() -> RunPlan {
         },
         mounts: Vec::new(),
         files: Vec::new(),
+        links: Vec::new(),
         argv: vec![OsString::from("true")],
         environment: Vec::new(),
         cwd: Cwd {
@@ -48,6 +49,7 @@ fn plan() -> RunPlan {
         },
         hostname: None,
         cpus: None,
+        notes: Vec::new(),
     }
 }
 

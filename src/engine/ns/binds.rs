@@ -8,14 +8,28 @@ use nix::mount::{MsFlags, mount};
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath, RootDir};
 use crate::engine::start::{GuestError, Step};
-use crate::plan::{GuestFile, Mount, Source};
+use crate::plan::{GuestFile, GuestLink, Mount, Source};
 use crate::sys;
+
+use super::farm::mount_farm;
 
 /// Writes the guest's own files into the view.
 pub(super) fn write_files(files: &[GuestFile], root: &RootDir) -> Result<(), GuestError> {
     for file in files {
         let target = place(&file.path, root)?;
         fsx::write_if_different(&target, &file.content, file.mode)?;
+    }
+    Ok(())
+}
+
+/// Makes the guest's own links in the view. What is bound later may cover them.
+pub(super) fn make_links(links: &[GuestLink], root: &RootDir) -> Result<(), GuestError> {
+    for link in links {
+        let at = replaceable(&link.path, root)?;
+        fsx::remove_file(&at)
+            .and_then(|()| fsx::symlink(&link.target, &at))
+            .map_err(|error| error.source)
+            .step("make the link", &link.path)?;
     }
     Ok(())
 }
@@ -29,6 +43,12 @@ fn mount_one(wanted: &Mount, root: &RootDir) -> Result<(), GuestError> {
     let target = match &wanted.source {
         Source::Bind(source) => bind(source, wanted, root)?,
         Source::Tmpfs { size, mode } => Some(tmpfs(*size, *mode, wanted, root)?),
+        Source::Farm(farm) => {
+            let target = own_directory(&wanted.target, root)?;
+            mount_farm(farm, &target)?;
+            Some(target)
+        }
+        Source::Masked => return mask(&wanted.target, root),
     };
     match target {
         Some(target) if wanted.read_only => {
@@ -64,19 +84,53 @@ fn bind(source: &HostPath, wanted: &Mount, root: &RootDir) -> Result<Option<Host
 /// An image's `/etc/localtime` links to a zone: a bind that followed it would change
 /// what that zone means, and its `/etc/resolv.conf` may link to nowhere.
 fn replace_link(target: &GuestPath, root: &RootDir) -> Result<(), GuestError> {
-    let path = target.as_path();
-    let (Some(parent), Some(name)) = (path.parent().and_then(GuestPath::new), path.file_name())
-    else {
-        return Ok(());
-    };
-    let link = root
-        .locate(&parent)
-        .step("resolve in the container", target)?
-        .join(name);
+    let link = replaceable(target, root)?;
     if fsx::symlink_metadata(&link).is_ok_and(|meta| meta.is_symlink()) {
         fsx::remove_file(&link)?;
     }
     Ok(())
+}
+
+/// Where the very name `target` lies in the view, a link there not followed; its directory exists afterwards.
+fn replaceable(target: &GuestPath, root: &RootDir) -> Result<HostPath, GuestError> {
+    let path = target.as_path();
+    let (Some(parent), Some(name)) = (path.parent().and_then(GuestPath::new), path.file_name())
+    else {
+        return Ok(root.path().clone());
+    };
+    let parent = root
+        .locate(&parent)
+        .step("resolve in the container", target)?;
+    fsx::create_dirs(&parent, 0o755)?;
+    Ok(parent.join(name))
+}
+
+/// A directory at the very place `target`: see [`Source::Farm`].
+fn own_directory(target: &GuestPath, root: &RootDir) -> Result<HostPath, GuestError> {
+    let dir = replaceable(target, root)?;
+    let is_other = |meta: std::fs::Metadata| !meta.is_dir();
+    if fsx::symlink_metadata(&dir).is_ok_and(is_other) {
+        fsx::remove_file(&dir)?;
+    }
+    create_target(&dir, true, target)?;
+    Ok(dir)
+}
+
+/// Makes what is at `target` impossible to open, if anything is there: it is bound on itself as a mount that has no
+/// devices (EACCES, which no capability overrides). Considered: a socket in its place (ENXIO), which no longer looks
+/// like the device, and nothing at all, for which `/dev` would have to be put together anew.
+fn mask(target: &GuestPath, root: &RootDir) -> Result<(), GuestError> {
+    let node = root
+        .locate(target)
+        .step("resolve in the container", target)?;
+    if fsx::symlink_metadata(&node).is_err() {
+        return Ok(());
+    }
+    let none = None::<&str>;
+    mount(Some(&*node), &*node, none, MsFlags::MS_BIND, none)
+        .map_err(io::Error::from)
+        .and_then(|()| sys::mount::forbid_devices(&node))
+        .step("mask", target)
 }
 
 fn tmpfs(

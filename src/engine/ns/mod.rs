@@ -10,6 +10,7 @@
 //! file turns the view into `/` and execs.
 
 mod binds;
+mod farm;
 mod identity;
 mod pretend;
 mod ranges;
@@ -88,6 +89,7 @@ fn become_guest(plan: &RunPlan, root: &HostPath, program: &Program) -> Stop {
 fn complete(plan: &RunPlan, root: &HostPath) -> Result<(), GuestError> {
     let inside = RootDir::new(root.clone());
     binds::write_files(&plan.files, &inside)?;
+    binds::make_links(&plan.links, &inside)?;
     binds::mount_all(&plan.mounts, &inside)?;
     if let Some(name) = &plan.hostname {
         sethostname(name)

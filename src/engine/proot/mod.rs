@@ -8,6 +8,7 @@
 //! What a plan may want and PRoot cannot do is [`refusal`]'s list.
 
 mod command;
+mod farm;
 mod prepare;
 mod refusal;
 
@@ -116,7 +117,7 @@ impl Engine for Proot {
                     Err(error) => error.into(),
                 })
             }
-            View::Kept { dir } if has_tmpfs(plan) => {
+            View::Kept { dir } if needs_scratch(plan) => {
                 let scratch = HostPath::new(fsx::private_sibling(dir.join("scratch"))?);
                 supervise::supervised(&scratch, progress, || match fsx::create_dir_all(&scratch) {
                     Ok(()) => self.become_guest(plan, dir, &scratch, progress),
@@ -129,9 +130,10 @@ impl Engine for Proot {
     }
 }
 
-fn has_tmpfs(plan: &RunPlan) -> bool {
+/// Whether something has to be made for this run alone, and removed after it.
+fn needs_scratch(plan: &RunPlan) -> bool {
     let mut sources = plan.mounts.iter().map(|mount| &mount.source);
-    sources.any(|source| matches!(source, Source::Tmpfs { .. }))
+    sources.any(|source| !matches!(source, Source::Bind(_)))
 }
 
 /// What PRoot cannot do, by name.

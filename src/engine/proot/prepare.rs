@@ -17,7 +17,9 @@ use crate::base::path::{GuestPath, HostPath};
 use crate::engine::Stop;
 use crate::engine::sight::{Place, Sight};
 use crate::engine::start::{GuestError, Step};
-use crate::plan::{Cwd, GuestFile, Mount, RunPlan, Source};
+use crate::plan::{Cwd, GuestFile, GuestLink, Mount, RunPlan, Source};
+
+use super::farm;
 
 /// A default file larger than this is not copied but left out.
 const MAX_DEFAULT_FILE: u64 = 1 << 20;
@@ -34,8 +36,8 @@ pub(super) struct Binding {
     pub(super) target: GuestPath,
 }
 
-/// Makes the tree at `rootfs`, which nobody else uses, ready for `plan`. Directories for
-/// tmpfs mounts are made in `scratch`, which exists if the plan has any.
+/// Makes the tree at `rootfs`, which nobody else uses, ready for `plan`. What a mount shows and
+/// the host does not have is made in `scratch`, which exists if the plan has any such.
 pub(super) fn prepare(
     plan: &RunPlan,
     rootfs: &HostPath,
@@ -45,10 +47,13 @@ pub(super) fn prepare(
     for file in &plan.files {
         write_file(file, &sight)?;
     }
+    for link in &plan.links {
+        make_link(link, &sight)?;
+    }
     let mut bindings = Vec::new();
     for (idx, mount) in plan.mounts.iter().enumerate() {
-        let tmpfs = scratch.join(format!("tmpfs-{idx}"));
-        if let Some(binding) = place_mount(mount, &tmpfs, &sight)? {
+        let own = scratch.join(format!("mount-{idx}"));
+        for binding in place_mount(mount, &own, &sight)? {
             sight.bind(binding.target.clone(), binding.source.clone());
             bindings.push(binding);
         }
@@ -67,31 +72,80 @@ fn write_file(file: &GuestFile, sight: &Sight) -> Result<(), Stop> {
     )?)
 }
 
-fn place_mount(mount: &Mount, tmpfs: &HostPath, sight: &Sight) -> Result<Option<Binding>, Stop> {
+fn make_link(link: &GuestLink, sight: &Sight) -> Result<(), GuestError> {
+    let place = replaceable(&link.path, sight)?;
+    fsx::remove_file(&place.host)
+        .and_then(|()| fsx::symlink(&link.target, &place.host))
+        .map_err(|error| error.source)
+        .step("make the link", &link.path)
+}
+
+/// The bindings that `mount` comes down to, outer ones first. `own` is a name in the scratch directory that only
+/// this mount uses.
+fn place_mount(mount: &Mount, own: &HostPath, sight: &Sight) -> Result<Vec<Binding>, Stop> {
     let (source, is_dir) = match &mount.source {
         Source::Tmpfs { mode, .. } => {
-            fsx::create_dir(tmpfs, 0o700)?;
-            fsx::set_mode(tmpfs, *mode)?;
-            (tmpfs.clone(), true)
+            fsx::create_dir(own, 0o700)?;
+            fsx::set_mode(own, *mode)?;
+            (own.clone(), true)
+        }
+        Source::Farm(farm) => {
+            let place = own_directory(&mount.target, sight)?;
+            return farm::lay_out(farm, own, &place.guest);
+        }
+        Source::Masked => {
+            let place = locate(&mount.target, sight)?;
+            if fsx::symlink_metadata(&place.host).is_err() {
+                return Ok(Vec::new());
+            }
+            farm::make_unopenable(own)?;
+            return Ok(vec![binding(own.clone(), place.guest)?]);
         }
         Source::Bind(source) => match fsx::metadata(source) {
             Ok(meta) if mount.optional && meta.is_file() => {
-                return default_file(source, mount, sight);
+                let binding = default_file(source, mount, sight)?;
+                return Ok(binding.into_iter().collect());
             }
             Ok(meta) => (HostPath::new(fsx::canonicalize(source)?), meta.is_dir()),
-            Err(_) if mount.optional => return Ok(None),
+            Err(_) if mount.optional => return Ok(Vec::new()),
             Err(error) if error.is_not_found() => Err(GuestError::NoSource(source.to_string()))?,
             Err(error) => Err(error)?,
         },
     };
     let place = locate(&mount.target, sight)?;
     create_target(&place, is_dir, &mount.target)?;
-    Ok(Some(binding(source, place.guest)?))
+    Ok(vec![binding(source, place.guest)?])
+}
+
+/// The very place `target`, a link there not followed; its directory exists afterwards.
+fn replaceable(target: &GuestPath, sight: &Sight) -> Result<Place, GuestError> {
+    let path = target.as_path();
+    let (Some(parent), Some(name)) = (path.parent().and_then(GuestPath::new), path.file_name())
+    else {
+        return locate(target, sight);
+    };
+    let parent = locate(&parent, sight)?;
+    create_dirs(&parent.host).step("create a directory for", target)?;
+    Ok(Place {
+        guest: parent.guest.join(name),
+        host: parent.host.join(name),
+        in_root: parent.in_root,
+    })
+}
+
+/// A directory at the very place `target`: see [`Source::Farm`].
+fn own_directory(target: &GuestPath, sight: &Sight) -> Result<Place, GuestError> {
+    let place = replaceable(target, sight)?;
+    if fsx::symlink_metadata(&place.host).is_ok_and(|meta| !meta.is_dir()) {
+        fsx::remove_file(&place.host)?;
+    }
+    create_dirs(&place.host).step(MAKE_MOUNT_POINT, target)?;
+    Ok(place)
 }
 
 /// A binding as PRoot can be told of it: HOST:GUEST, without a way to escape, and `!` at
 /// the end has a meaning. Links have been followed to here, so what was typed says nothing.
-fn binding(source: HostPath, target: GuestPath) -> Result<Binding, GuestError> {
+pub(super) fn binding(source: HostPath, target: GuestPath) -> Result<Binding, GuestError> {
     let has_colon = source.as_os_str().as_bytes().contains(&b':');
     if has_colon || target.as_path().as_os_str().as_bytes().ends_with(b"!") {
         let what = format!("a mount of `{source}` on `{target}`: a `:` or a `!` in their names");

@@ -2,6 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use crate::plan::farm::Piece;
 use crate::plan::{Ids, Mount, RunPlan, Source, View};
 
 /// Longer paths overflow PRoot's buffers. limits.h, `PATH_MAX`.
@@ -30,7 +31,7 @@ fn refused_mount(mount: &Mount) -> Option<String> {
     let target = &mount.target;
     // It translates paths and does not look at what is done with them. The optional
     // ones are the default files, which become the guest's own: see `prepare`.
-    if mount.read_only && !mount.optional {
+    if mount.read_only && !mount.optional && !matches!(mount.source, Source::Farm(_)) {
         return Some(format!("a read-only mount (on `{target}`)"));
     }
     // PRoot's syntax is HOST:GUEST without a way to escape, and `!` at the end has a meaning.
@@ -48,6 +49,12 @@ fn refused_mount(mount: &Mount) -> Option<String> {
         Source::Bind(source) if long || source.as_os_str().len() > MAX_PATH => {
             Some(format!("a mount of `{source}`, as the path is too long"))
         }
-        Source::Bind(_) | Source::Tmpfs { .. } => None,
+        Source::Farm(farm) => farm.pieces().find_map(|(_, piece)| match piece {
+            Piece::File(source) if source.as_os_str().as_bytes().contains(&b':') => {
+                Some(format!("a mount of `{source}`, as its name has a `:`"))
+            }
+            _ => None,
+        }),
+        Source::Bind(_) | Source::Tmpfs { .. } | Source::Masked => None,
     }
 }
