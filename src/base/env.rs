@@ -24,6 +24,8 @@ pub const USER: &str = "USER";
 pub const TMPDIR: &str = "TMPDIR";
 /// Where commands are looked up.
 pub const PATH: &str = "PATH";
+/// Directories that the dynamic loader searches first. ld.so(8)
+pub const LD_LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 /// The terminal's type; passed to the guest when a terminal is asked for.
 pub const TERM: &str = "TERM";
 /// Any value switches colour off; no-color.org.
@@ -77,6 +79,11 @@ pub const LAUNCHER_NAMES: [&str; 4] = [
     "GPU_DEVICE_ORDINAL",
     "ZE_AFFINITY_MASK",
 ];
+
+/// What an image says it needs of NVIDIA's driver: names that begin like this and go on.
+pub const NVIDIA_REQUIRE: &str = "NVIDIA_REQUIRE_";
+/// Set to a truth, nobody looks at what the image says it needs.
+pub const NVIDIA_DISABLE_REQUIRE: &str = "NVIDIA_DISABLE_REQUIRE";
 
 /// All names and values, in the order in which the kernel handed them over.
 pub fn all() -> Vec<(OsString, OsString)> {

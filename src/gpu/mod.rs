@@ -1,10 +1,15 @@
 //! Graphics processors: what a host's drivers give a guest, found at run time.
 
 pub mod choice;
+pub mod compat;
 pub mod elf;
+pub mod fit;
 pub mod guest;
 pub mod nvidia;
+pub mod preflight;
+pub mod requires;
 pub mod vantage;
+pub mod version;
 
 use std::os::unix::fs::FileTypeExt;
 
