@@ -12,6 +12,9 @@ use crate::base::path::HostPath;
 pub const CORACLE_HOME: &str = "CORACLE_HOME";
 /// Where temporary files go that must be executable or need not outlive a run.
 pub const CORACLE_TMPDIR: &str = "CORACLE_TMPDIR";
+/// The root in which the drivers of graphics processors were installed, where that is not `/`: that of a driver
+/// container. Applies to runs, and is remembered by no container.
+pub const CORACLE_DRIVER_ROOT: &str = "CORACLE_DRIVER_ROOT";
 /// Set in the guest: the engine that runs it, such as `ns` or `proot:P1`.
 pub const CORACLE_ENGINE: &str = "CORACLE_ENGINE";
 /// Set in the guest: the version of coracle.
@@ -114,6 +117,11 @@ pub fn in_pmi_launch() -> bool {
 pub fn coracle_home() -> Option<HostPath> {
     let default = || Some(HostPath::new(get(HOME)?).join(".coracle"));
     get(CORACLE_HOME).map(HostPath::new).or_else(default)
+}
+
+/// `$CORACLE_DRIVER_ROOT`, where set.
+pub fn driver_root() -> Option<HostPath> {
+    get(CORACLE_DRIVER_ROOT).map(HostPath::new)
 }
 
 /// `$CORACLE_TMPDIR`, else `$TMPDIR`, else `/tmp`.

@@ -48,9 +48,11 @@ pub struct Wish {
 pub struct GpuWish {
     /// `--nvidia`, or one of its aliases.
     pub nvidia: Option<Via>,
-    /// Which processors: `--gpus`, `--device nvidia.com/gpu=…`. Understood by `gpu::choice`.
+    /// Which processors: `--gpus`, `--device nvidia.com/gpu=…`. Understood by `gpu::choice`; asks for NVIDIA's by
+    /// itself.
     pub gpus: Option<String>,
-    /// `--device`, but for what became `gpus`: names of the Container Device Interface, or nodes.
+    /// `--device` with names of the Container Device Interface. Those of NVIDIA's processors became `gpus`, nodes
+    /// became volumes.
     pub devices: Vec<Text>,
     /// `--rocm`.
     pub rocm: bool,
@@ -163,7 +165,15 @@ impl Wish {
 impl GpuWish {
     /// Whether anything was asked for.
     pub fn is_any(&self) -> bool {
-        self.nvidia.is_some() || self.rocm || self.intel || self.dri || !self.devices.is_empty()
+        let any_vendor = self.rocm || self.intel || self.dri || !self.devices.is_empty();
+        self.via().is_some() || any_vendor
+    }
+
+    /// From where NVIDIA's driver is to come; `None` where nobody asked for it. To choose processors is to ask, and
+    /// leaves open from where, which a container may remember.
+    pub fn via(&self) -> Option<Via> {
+        self.nvidia
+            .or_else(|| self.gpus.as_ref().map(|_| Via::Discovery))
     }
 
     fn overlaid(mut self, later: GpuWish) -> GpuWish {

@@ -3,3 +3,4 @@
 mod choice;
 mod elf;
 pub(crate) mod elf_file;
+mod terminal;

@@ -1,5 +1,9 @@
 //! What `run` and `create` take from the command line, and the wish that it amounts to.
 
+mod gpu;
+
+pub use gpu::GpuOptions;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -7,7 +11,7 @@ use crate::base::env;
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
-use crate::plan::wish::{GpuWish, Text, Userns, Wish};
+use crate::plan::wish::{Text, Userns, Wish};
 use crate::plan::{binds, build, environ};
 
 /// Bytes of an environment file; `execve(2)` takes less of an environment.
@@ -42,6 +46,8 @@ pub struct Options {
     pub read_only: bool,
     /// `--tty`.
     pub tty: bool,
+    /// Graphics processors and other devices.
+    pub gpu: GpuOptions,
 }
 
 /// An option with a value that it does not take.
@@ -56,6 +62,16 @@ pub struct BadValue {
     pub expected: &'static str,
 }
 
+impl BadValue {
+    fn of(flag: &'static str, got: &str, expected: &'static str) -> BadValue {
+        BadValue {
+            flag,
+            got: got.escape_debug().take(80).collect(),
+            expected,
+        }
+    }
+}
+
 impl Fault for BadValue {
     fn kind(&self) -> Kind {
         Kind::Usage
@@ -67,7 +83,8 @@ impl Options {
     /// the working directory. What makes no sense in any image is an error.
     pub fn into_wish(self) -> Result<Wish, BoxFault> {
         let userns = self.userns.as_deref().map(userns).transpose()?;
-        let needs_cwd = !self.volume.is_empty() || !self.mount.is_empty();
+        let has_mounts = !self.volume.is_empty() || !self.mount.is_empty();
+        let needs_cwd = has_mounts || self.gpu.driver_root.is_some();
         let cwd = if needs_cwd {
             working_dir()?
         } else {
@@ -81,6 +98,7 @@ impl Options {
             environment.extend(entries.map_err(|e| While::new(doing(), e))?);
         }
         environment.extend(self.env.into_iter().map(Text));
+        let (gpu, nodes) = self.gpu.into_wish(&cwd)?;
         let volumes = self.volume.iter();
         let mounts = self.mount.iter();
         let wish = Wish {
@@ -92,6 +110,7 @@ impl Options {
             userns,
             volumes: volumes
                 .map(|text| binds::anchored_volume(text, &cwd))
+                .chain(nodes)
                 .collect(),
             mounts: mounts
                 .map(|text| binds::anchored_mount(text, &cwd))
@@ -100,7 +119,7 @@ impl Options {
             cpus: self.cpuset_cpus,
             read_only: self.read_only,
             terminal: self.tty,
-            gpu: GpuWish::default(),
+            gpu,
         };
         build::check(&wish)?;
         Ok(wish)
@@ -112,11 +131,11 @@ fn userns(text: &str) -> Result<Userns, BadValue> {
         "single" => Ok(Userns::Single),
         "keep-id" => Ok(Userns::KeepId),
         "subids" => Ok(Userns::Subids),
-        other => Err(BadValue {
-            flag: "--userns",
-            got: other.escape_debug().take(80).collect(),
-            expected: "`single`, `keep-id` or `subids`",
-        }),
+        other => Err(BadValue::of(
+            "--userns",
+            other,
+            "`single`, `keep-id` or `subids`",
+        )),
     }
 }
 

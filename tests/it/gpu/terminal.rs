@@ -1,0 +1,202 @@
+//! What is typed about graphics processors: the flags of `run` and `create`, `setup --nvidia`, `gpu list`.
+
+use coracle::ops::options::{GpuOptions, Options};
+use serde_json::{Value, json};
+
+use crate::support::Sandbox;
+
+/// The wish that flags amount to, as a container would remember it: graphics processors, then volumes.
+fn wish(gpu: GpuOptions) -> Result<(Value, Value), String> {
+    let options = Options {
+        gpu,
+        ..Options::default()
+    };
+    let wish = options.into_wish().map_err(|fault| fault.to_string())?;
+    let mut wish = serde_json::to_value(wish).expect("a wish is JSON");
+    Ok((wish["gpu"].take(), wish["volumes"].take()))
+}
+
+fn devices(names: &[&str]) -> GpuOptions {
+    GpuOptions {
+        device: names.iter().map(Into::into).collect(),
+        ..GpuOptions::default()
+    }
+}
+
+#[test]
+fn devices_become_processors_names_or_volumes() {
+    let check = |names: &[&str], gpus: Value, cdi: Value, volumes: Value| {
+        let (gpu, got) = wish(devices(names)).expect("sound");
+        assert_eq!((&gpu["gpus"], &gpu["devices"]), (&gpus, &cdi), "{names:?}");
+        assert_eq!(got, volumes, "{names:?}");
+    };
+    check(
+        &["nvidia.com/gpu=0", "nvidia.com/gpu=GPU-aa"],
+        json!("nvidia.com/gpu=0,nvidia.com/gpu=GPU-aa"),
+        json!([]),
+        json!([]),
+    );
+    check(
+        &["amd.com/gpu=1", "nvidia.com/gpu=all", "x/y=a:b"],
+        json!("nvidia.com/gpu=all"),
+        json!(["amd.com/gpu=1", "x/y=a:b"]),
+        json!([]),
+    );
+    check(
+        &[
+            "/dev/null",
+            "/dev/null:/dev/zero",
+            "/dev/null:/dev/full:rwm",
+            "/dev/tty:rw",
+            "/dev/not-here",
+        ],
+        json!(null),
+        json!([]),
+        json!([
+            "/dev/null:/dev/null",
+            "/dev/null:/dev/zero",
+            "/dev/null:/dev/full",
+            "/dev/tty:/dev/tty",
+            "/dev/not-here:/dev/not-here",
+        ]),
+    );
+    let refused = |name: &str, part: &str| {
+        let error = wish(devices(&[name])).expect_err(name);
+        assert!(
+            error.starts_with("got `") && error.contains("for `--device`"),
+            "{error}"
+        );
+        assert!(error.contains(part), "{name}: {error}");
+    };
+    for name in [
+        "",
+        "dev/null",
+        "a=b",
+        "nvidia.com/gpu",
+        "/dev/null:/a:rw:x",
+        "/dev/null:",
+    ] {
+        refused(
+            name,
+            "expected `/dev/NODE[:/dev/NODE]` or a CDI name such as",
+        );
+    }
+    refused(
+        "nvidia.com/gpu=0,1",
+        "expected one device; `--device` can be repeated",
+    );
+    refused("/dev/null:r", "its own permissions decide");
+    refused("/dev/null:/dev/zero:m", "its own permissions decide");
+    refused("/etc/passwd", "`-v` takes other files");
+}
+
+#[test]
+fn flags_are_remembered_as_typed() {
+    let gpu = GpuOptions {
+        nvidia: Some("host".to_owned()),
+        gpus: Some("device=0,1".to_owned()),
+        rocm: true,
+        driver_root: Some("run/driver".into()),
+        cuda_compat: Some("off".to_owned()),
+        ..GpuOptions::default()
+    };
+    let here = std::env::current_dir().expect("tests run somewhere");
+    let (gpu, _) = wish(gpu).expect("sound");
+    let expected = json!({
+        "nvidia": "discovery",
+        "gpus": "device=0,1",
+        "devices": [],
+        "rocm": true,
+        "intel": false,
+        "dri": false,
+        "driver_root": here.join("run/driver"),
+        "cuda_compat": "off",
+    });
+    assert_eq!(gpu, expected);
+}
+
+/// Flags before an image that is not looked for, and what stands in the `error:` and in the `hint:` lines.
+const MISUSES: [(&str, &str, &str); 13] = [
+    (
+        "--nvidia=docker",
+        "got `docker` for `--nvidia`, expected `host` or `cdi`",
+        "",
+    ),
+    ("--nv=x", "got `x` for `--nvidia`", ""),
+    (
+        "--cuda-compat maybe",
+        "got `maybe` for `--cuda-compat`, expected `auto`, `on` or `off`",
+        "",
+    ),
+    ("--gpus=-1", "cannot choose GPUs by `-1`", "or `count=2`"),
+    ("--gpus=", "got `` for `--gpus`, expected `all`, `none`", ""),
+    ("--gpus void", "got `void` for `--gpus`", ""),
+    ("--gpus all,0", "`all` stands alone or not at all", ""),
+    (
+        "--gpus amd.com/gpu=0",
+        "which `--device amd.com/gpu=…` takes",
+        "",
+    ),
+    (
+        "--gpus capabilities=gpus",
+        "got `gpus` as a driver capability",
+        "",
+    ),
+    (
+        "--gpus 0 --device nvidia.com/gpu=0",
+        "each says which GPUs",
+        "leave one of them away",
+    ),
+    (
+        "--nvidia=cdi --driver-root /x",
+        "`--nvidia=cdi` and `--driver-root` contradict",
+        "leave one",
+    ),
+    (
+        "--device nvidia.com/gpu=x",
+        "cannot choose GPUs by `nvidia.com/gpu=x`",
+        "or `count=2`",
+    ),
+    ("--device gpu", "got `gpu` for `--device`", ""),
+];
+
+#[test]
+fn what_cannot_be_meant_is_refused_before_an_image_is_looked_for() {
+    let sandbox = Sandbox::new();
+    for (flags, error, hint) in MISUSES {
+        for verb in ["run", "create"] {
+            let words = [verb].into_iter().chain(flags.split(' '));
+            let run = sandbox.coracle(words.chain(["oci:/nothing/there"])).run();
+            let run = run.exits(if verb == "run" { 125 } else { 2 });
+            run.complains(error).complains(hint);
+        }
+    }
+    assert!(!sandbox.store().exists());
+}
+
+#[test]
+fn the_help_of_run_and_create_tells_of_all_vendors() {
+    let sandbox = Sandbox::new();
+    for verb in ["run", "create"] {
+        let help = sandbox.coracle([verb, "--help"]).run().success();
+        let help = help
+            .mentions("Graphics processors:")
+            .mentions("[alias: --nv]");
+        let help = help
+            .mentions("[alias: --amd]")
+            .mentions("--nvidia[=<host|cdi>]");
+        for flag in [
+            "--gpus",
+            "--device",
+            "--intel",
+            "--dri",
+            "--driver-root",
+            "--cuda-compat",
+        ] {
+            assert!(
+                help.stdout.contains(flag),
+                "{flag} is not in the help\n{help}"
+            );
+        }
+    }
+}
