@@ -5,6 +5,7 @@ pub mod compat;
 pub mod elf;
 pub mod fit;
 pub mod guest;
+pub mod ldcache;
 pub mod nvidia;
 pub mod preflight;
 pub mod requires;

@@ -270,32 +270,7 @@ impl Layout {
             .map(|path| body.put(format!("{path}\0").as_bytes()));
         let note = file.note.as_ref().map(|note| body.put(&note_bytes(note)));
 
-        let mut strings = Strings(vec![0]);
-        let versions = Versions::of(file, &mut strings);
-        let mut tags: Vec<(u64, u64)> = Vec::new();
-        tags.extend(file.needed.iter().map(|name| (1, strings.put(name))));
-        tags.extend(file.soname.iter().map(|name| (14, strings.put(name))));
-        // One bucket and one symbol, the undefined one.
-        let hash: Vec<u8> = [1u32, 1, 0, 0]
-            .iter()
-            .flat_map(|word| word.to_le_bytes())
-            .collect();
-        let symbol_size = if wide { 24 } else { 16 };
-        tags.push((4, body.put(&hash).address as u64));
-        tags.push((6, body.put(&vec![0; symbol_size]).address as u64));
-        tags.push((11, symbol_size as u64));
-        tags.push((5, body.put(&strings.0).address as u64));
-        tags.push((10, strings.0.len() as u64));
-        if !versions.needs.is_empty() {
-            tags.push((0x6fff_fffe, body.put(&versions.needs).address as u64));
-            tags.push((0x6fff_ffff, file.needs.len() as u64));
-        }
-        if !versions.defines.is_empty() {
-            tags.push((0x6fff_fffc, body.put(&versions.defines).address as u64));
-            tags.push((0x6fff_fffd, file.defines.len() as u64 + 1));
-        }
-        tags.push((0x6fff_fff0, body.put(&[0, 0]).address as u64)); // DT_VERSYM of the one symbol
-        tags.push((0, 0));
+        let tags = tags(file, &mut body);
         body.align();
         let end = start + body.bytes.len();
         let size = tags.len() * if wide { 16 } else { 8 };
@@ -363,6 +338,38 @@ impl Layout {
         bytes.extend(names.as_bytes());
         bytes
     }
+}
+
+/// Puts the tables of the dynamic section into `body`; its tags and their values.
+fn tags(file: &ElfFile, body: &mut Body) -> Vec<(u64, u64)> {
+    let mut strings = Strings(vec![0]);
+    let versions = Versions::of(file, &mut strings);
+    let wide = file.target.is_wide();
+    let mut tags: Vec<(u64, u64)> = Vec::new();
+    tags.extend(file.needed.iter().map(|name| (1, strings.put(name))));
+    tags.extend(file.soname.iter().map(|name| (14, strings.put(name))));
+    // One bucket and one symbol, the undefined one.
+    let hash: Vec<u8> = [1u32, 1, 0, 0]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
+    let symbol_size = if wide { 24 } else { 16 };
+    tags.push((4, body.put(&hash).address as u64));
+    tags.push((6, body.put(&vec![0; symbol_size]).address as u64));
+    tags.push((11, symbol_size as u64));
+    tags.push((5, body.put(&strings.0).address as u64));
+    tags.push((10, strings.0.len() as u64));
+    if !versions.needs.is_empty() {
+        tags.push((0x6fff_fffe, body.put(&versions.needs).address as u64));
+        tags.push((0x6fff_ffff, file.needs.len() as u64));
+    }
+    if !versions.defines.is_empty() {
+        tags.push((0x6fff_fffc, body.put(&versions.defines).address as u64));
+        tags.push((0x6fff_fffd, file.defines.len() as u64 + 1));
+    }
+    tags.push((0x6fff_fff0, body.put(&[0, 0]).address as u64)); // DT_VERSYM of the one symbol
+    tags.push((0, 0));
+    tags
 }
 
 struct Body {

@@ -3,4 +3,5 @@
 mod choice;
 mod elf;
 pub(crate) mod elf_file;
+mod ldcache;
 mod terminal;
