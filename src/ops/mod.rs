@@ -17,4 +17,5 @@ pub mod pull;
 pub mod reach;
 pub mod rmi;
 pub mod run;
+pub mod setup;
 pub mod verify;

@@ -99,6 +99,21 @@ impl Store {
         }
     }
 
+    /// Puts `options` in the place of those in `record`. Of two writers the later one wins; a container that was
+    /// removed meanwhile stays so.
+    pub fn set_options(&self, record: ContainerRecord, options: serde_json::Value) -> Result<()> {
+        let record = ContainerRecord { options, ..record };
+        let dir = self.layout.container(&record.id);
+        let private = Creator::current().private_name(&self.layout.ingest(), "record")?;
+        let replaced = fsx::write_private(&private, &document(&record), 0o600)
+            .and_then(|()| fsx::rename(&private, record_path(&dir)))
+            .and_then(|()| fsx::sync_dir(&dir));
+        if replaced.is_err() {
+            let _the_first_error_counts = fsx::remove_file(&private);
+        }
+        Ok(replaced?)
+    }
+
     /// The container with this name, this id, or the only one whose id starts so.
     pub fn container(&self, name_or_id: &str) -> Result<Container> {
         if let Some(id) = self.named(name_or_id)?

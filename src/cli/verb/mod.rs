@@ -18,6 +18,7 @@ mod rm;
 mod rmi;
 mod rmname;
 mod run;
+mod setup;
 mod verify;
 mod version;
 
@@ -67,6 +68,7 @@ pub(crate) const ALL: &[Row] = &[
     row::<name::Name>(),
     row::<rename::Rename>(),
     row::<rmname::Rmname>(),
+    row::<setup::Setup>(),
     row::<verify::Verify>(),
     row::<gc::Gc>(),
     row::<login::Login>(),

@@ -200,3 +200,64 @@ fn the_help_of_run_and_create_tells_of_all_vendors() {
         }
     }
 }
+
+#[test]
+fn a_container_remembers_what_it_was_set_up_with() {
+    let sandbox = Sandbox::new();
+    let create = ["create", "--name=c", "-e", "A=1", "--gpus=0", "hello"];
+    sandbox.coracle(create).run().success();
+    let setup = |words: &[&str]| sandbox.coracle(["setup"]).arguments(words).run();
+    let options = || {
+        let output = sandbox.coracle(["inspect", "c"]).run().success();
+        let mut all: Value = serde_json::from_str(&output.stdout).expect("inspect prints JSON");
+        all[0]["Coracle"]["Options"].take()
+    };
+    let mut expected = options();
+    assert_eq!(expected["gpu"]["nvidia"], json!(null));
+    setup(&["c"]).success().prints("nvidia: host");
+
+    for (flag, remembered, word) in [
+        ("--nvidia=cdi", "cdi", "cdi"),
+        ("--nvidia", "discovery", "host"),
+    ] {
+        setup(&[flag, "c"]).success().prints("");
+        expected["gpu"]["nvidia"] = json!(remembered);
+        assert_eq!(options(), expected, "{flag}");
+        setup(&["c"]).success().prints(&format!("nvidia: {word}"));
+    }
+    setup(&["--nvidia", "--force", "c"]).success();
+    setup(&["--nvidia=off", "c"]).success();
+    expected["gpu"]["nvidia"] = json!(null);
+    expected["gpu"]["gpus"] = json!(null);
+    assert_eq!(options(), expected);
+    setup(&["c"]).success().prints("nvidia: off");
+
+    // What was given with `-e` stays private, and nothing half-written is left.
+    let script = "stat -c %a containers/*/container.json; ls -A ingest containers/*";
+    let shell = sandbox.command(["sh", "-c", script]);
+    let left = shell.folder(sandbox.store()).run().success();
+    assert!(left.stdout.starts_with("600\n"), "{left}");
+    assert!(!left.stdout.contains("record"), "{left}");
+}
+
+#[test]
+fn setup_refuses_what_it_does_not_do() {
+    let sandbox = Sandbox::new();
+    for (words, status, part) in [
+        ("--nvidia nobody", 1, "`nobody`"),
+        ("nobody", 1, "`nobody`"),
+        (
+            "--nvidia=x c",
+            2,
+            "got `x` for `--nvidia`, expected `host`, `cdi` or `off`",
+        ),
+        ("--execmode=F3 c", 2, "`--execmode` is not supported"),
+        ("--purge c", 2, "`--purge` is not supported"),
+        ("--fixperm c", 2, "`--fixperm` is not supported"),
+        ("--nvidia", 2, "missing `<CONTAINER>`"),
+        ("--nvidia a b", 2, "one argument too many: `b`"),
+    ] {
+        let run = sandbox.coracle(["setup"]).arguments(words.split(' ')).run();
+        run.exits(status).complains(part);
+    }
+}
