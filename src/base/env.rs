@@ -87,6 +87,38 @@ pub const LAUNCHER_NAMES: [&str; 4] = [
 pub const NVIDIA_REQUIRE: &str = "NVIDIA_REQUIRE_";
 /// Set to a truth, nobody looks at what the image says it needs.
 pub const NVIDIA_DISABLE_REQUIRE: &str = "NVIDIA_DISABLE_REQUIRE";
+/// Which of NVIDIA's processors a guest is to have, by the words of NVIDIA's container tools.
+pub const NVIDIA_VISIBLE_DEVICES: &str = "NVIDIA_VISIBLE_DEVICES";
+/// Which parts of NVIDIA's driver a guest is to have, likewise.
+pub const NVIDIA_DRIVER_CAPABILITIES: &str = "NVIDIA_DRIVER_CAPABILITIES";
+/// Which processors a CUDA program uses, by its own count.
+pub const CUDA_VISIBLE_DEVICES: &str = "CUDA_VISIBLE_DEVICES";
+/// What says which of the processors a program uses: for CUDA, ROCm and Level Zero. A scheduler's grant, so the
+/// caller's value reaches a guest that gets processors.
+pub const GPU_SELECTION: [&str; 8] = [
+    CUDA_VISIBLE_DEVICES,
+    "CUDA_DEVICE_ORDER",
+    "ROCR_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "ZE_AFFINITY_MASK",
+    "ONEAPI_DEVICE_SELECTOR",
+    "ZE_FLAT_DEVICE_HIERARCHY",
+];
+/// How the names of the Multi-Process Service begin: its directories, its shares.
+pub const CUDA_MPS: &str = "CUDA_MPS_";
+/// Set in the guest: files that tell Vulkan's loader of a driver, beside those that it finds.
+pub const VK_ADD_DRIVER_FILES: &str = "VK_ADD_DRIVER_FILES";
+/// Set in the guest: directories in which GLVND looks for vendors of EGL.
+pub const EGL_VENDOR_LIBRARY_DIRS: &str = "__EGL_VENDOR_LIBRARY_DIRS";
+/// Set in the guest: directories in which NVIDIA's EGL looks for window systems.
+pub const EGL_EXTERNAL_PLATFORM_CONFIG_DIRS: &str = "__EGL_EXTERNAL_PLATFORM_CONFIG_DIRS";
+/// Set in the guest: the directory in which OpenCL's loader looks for vendors.
+pub const OCL_ICD_VENDORS: &str = "OCL_ICD_VENDORS";
+/// Set in the guest: directories in which Mesa's GBM looks for backends.
+pub const GBM_BACKENDS_PATH: &str = "GBM_BACKENDS_PATH";
+/// Set in the guest: the directory in which VDPAU looks for drivers first.
+pub const VDPAU_DRIVER_PATH: &str = "VDPAU_DRIVER_PATH";
 
 /// All names and values, in the order in which the kernel handed them over.
 pub fn all() -> Vec<(OsString, OsString)> {

@@ -16,6 +16,8 @@ pub struct Guest {
     pub cache: Option<Vec<u8>>,
     /// The bytes of its `/etc/ld.so.conf`, where it has one.
     pub loader_conf: Option<Vec<u8>>,
+    /// The bytes of the file by which we told its `ldconfig` of a driver in an earlier run, where there is one.
+    pub own_conf: Option<Vec<u8>>,
     /// For each SONAME that was asked for and is there: its path and the version names that it defines (DT_VERDEF).
     pub providers: BTreeMap<String, Provider>,
     /// Driver libraries that the image itself brings.

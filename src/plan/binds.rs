@@ -41,9 +41,14 @@ pub fn mounts(wish: &Wish, facts: &Facts<'_>) -> Result<Vec<Mount>, PlanError> {
             mounts.push(default);
         }
     }
-    // An outer mount would hide an inner one that came before it.
+    Ok(with_more(mounts, Vec::new()))
+}
+
+/// `mounts` and `more`, outer ones first: an outer mount would hide an inner one that came before it.
+pub(super) fn with_more(mut mounts: Vec<Mount>, more: Vec<Mount>) -> Vec<Mount> {
+    mounts.extend(more);
     mounts.sort_by_key(|mount| mount.target.relative().components().count());
-    Ok(mounts)
+    mounts
 }
 
 /// The mounts that were asked for.

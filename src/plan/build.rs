@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::base::path::GuestPath;
 use crate::plan::fault::{MAX_CPUS, PlanError, shown};
 use crate::plan::wish::{Facts, Wish};
-use crate::plan::{Cwd, Root, RunPlan, apt, argv, binds, environ, user};
+use crate::plan::{Cwd, Root, RunPlan, apt, argv, binds, environ, gpu, user};
 
 /// Builds the plan for a run on `root`.
 pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, PlanError> {
@@ -16,22 +16,26 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
     }
     let mounts = binds::mounts(wish, facts)?;
     let identity = user::identity(wish, facts, &mounts)?;
+    let mut environment = environ::environment(wish, facts, &identity.home)?;
+    let added = gpu::edits(wish, facts, &mounts, &mut environment)?;
+    let mounts = binds::with_more(mounts, added.mounts);
     let is_mounted = |path: &GuestPath| mounts.iter().any(|mount| mount.target == *path);
     let mut files = identity.files;
     files.extend(apt::settings(&identity.view, facts.has_apt));
+    files.extend(added.files);
     files.retain(|file| !is_mounted(&file.path));
     Ok(RunPlan {
         root,
         files,
-        links: Vec::new(),
+        links: added.links,
         argv: argv::argv(wish, facts.image)?,
-        environment: environ::environment(wish, facts, &identity.home)?,
+        environment: environment.0,
         cwd: cwd(wish, &facts.image.working_dir)?,
         user: identity.view,
         hostname: wish.hostname.as_deref().map(hostname).transpose()?,
         cpus: wish.cpus.as_deref().map(cpus).transpose()?,
         mounts,
-        notes: Vec::new(),
+        notes: added.notes,
     })
 }
 

@@ -13,10 +13,15 @@ pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 const DEFAULT_TERM: &str = "xterm";
 
 /// Names and values, each name once, in the order in which they first appear.
-struct Environment(Vec<(OsString, OsString)>);
+pub(super) struct Environment(pub(super) Vec<(OsString, OsString)>);
 
 impl Environment {
-    fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+    pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
+        let mut found = self.0.iter().filter(|(known, _)| known == name);
+        found.next().map(|(_, value)| value.as_os_str())
+    }
+
+    pub(super) fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         let (name, value) = (name.into(), value.into());
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some(entry) => entry.1 = value,
@@ -24,26 +29,19 @@ impl Environment {
         }
     }
 
-    fn unset(&mut self, name: &OsStr) {
+    pub(super) fn unset(&mut self, name: &OsStr) {
         self.0.retain(|(known, _)| known != name);
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == name)
     }
 }
 
 /// The guest's whole environment. Later wins: defaults, the image, what a launcher of
 /// parallel jobs has set, the wish. `home` is the user's in the guest.
-pub fn environment(
+pub(super) fn environment(
     wish: &Wish,
     facts: &Facts<'_>,
     home: &OsStr,
-) -> Result<Vec<(OsString, OsString)>, PlanError> {
-    let host = |name: &OsStr| {
-        let mut found = facts.environment.iter().filter(|(known, _)| known == name);
-        found.next().map(|(_, value)| value.clone())
-    };
+) -> Result<Environment, PlanError> {
+    let host = |name: &OsStr| of_host(facts, name).cloned();
     let mut environment = Environment(Vec::new());
     environment.set(env::PATH, DEFAULT_PATH);
     let hostname = wish.hostname.as_deref().unwrap_or(facts.hostname);
@@ -74,10 +72,29 @@ pub fn environment(
             },
         }
     }
-    if !environment.has(env::HOME) {
+    if environment.get(env::HOME).is_none() {
         environment.set(env::HOME, home);
     }
-    Ok(environment.0)
+    Ok(environment)
+}
+
+fn of_host<'a>(facts: &Facts<'a>, name: &OsStr) -> Option<&'a OsString> {
+    let mut found = facts.environment.iter().filter(|(known, _)| known == name);
+    found.next().map(|(_, value)| value)
+}
+
+/// What was typed for the variable `name`, if anything: its value, or `None` where it is taken away.
+pub(super) fn typed<'a>(
+    wish: &'a Wish,
+    facts: &Facts<'a>,
+    name: &str,
+) -> Option<Option<&'a OsStr>> {
+    let entries = wish.environment.iter().rev();
+    let mut named = entries.filter_map(|Text(entry)| split(entry).ok());
+    match named.find(|(known, _)| *known == name)? {
+        (_, Some(value)) => Some(Some(value)),
+        (name, None) => Some(of_host(facts, name).map(OsString::as_os_str)),
+    }
 }
 
 /// Whether a launcher of parallel jobs, its scheduler or its fabric reads this variable.

@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 
 use crate::base::fault::{Fault, Kind};
+use crate::gpu::choice::ChoiceError;
+use crate::gpu::preflight::Refusal;
 
 /// A wish that cannot become a plan.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,12 @@ pub enum PlanError {
     /// `-t` without a terminal.
     #[error("`--tty` needs a terminal, but standard input is none")]
     NoTerminal,
+    /// Processors that are not here, or text that chooses none.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// What would keep every program of the guest from the processors.
+    #[error(transparent)]
+    Gpu(#[from] Refusal),
 }
 
 /// Processors that `cpu_set_t` has bits for. CPU_SET(3).
@@ -78,11 +86,17 @@ pub const MAX_CPUS: usize = 1024;
 
 impl Fault for PlanError {
     fn kind(&self) -> Kind {
-        Kind::Usage
+        match self {
+            PlanError::Choice(error) => error.kind(),
+            PlanError::Gpu(refusal) => refusal.kind(),
+            _ => Kind::Usage,
+        }
     }
 
     fn hints(&self) -> Vec<String> {
         let hint = match self {
+            PlanError::Choice(error) => return error.hints(),
+            PlanError::Gpu(refusal) => return refusal.hints(),
             PlanError::NoCommand => "name one: `coracle run IMAGE COMMAND`",
             PlanError::Unknown { .. } => {
                 "use a number, which needs no entry, or see the image's `/etc/passwd` and `/etc/group`"

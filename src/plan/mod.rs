@@ -12,6 +12,7 @@ pub mod environ;
 pub mod explain;
 pub mod farm;
 pub mod fault;
+pub mod gpu;
 pub mod user;
 pub mod wish;
 

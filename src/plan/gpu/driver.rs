@@ -1,0 +1,266 @@
+//! NVIDIA's driver in a guest: its files in a directory of the run's own, the devices that stay closed.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::loader::Libraries;
+use super::selection::{self, Selection};
+use super::{Edits, variables};
+use crate::base::env;
+use crate::base::path::{GuestPath, HostPath};
+use crate::gpu::choice::Chosen;
+use crate::gpu::guest::Guest;
+use crate::gpu::nvidia::{DriverFile, Flavour, Nvidia, Verdict};
+use crate::gpu::preflight::{self, Refusal, Setting, Wanted};
+use crate::gpu::vantage::Machine;
+use crate::gpu::{compat, fit, requires};
+use crate::plan::environ::{Environment, typed};
+use crate::plan::farm::{Farm, Piece};
+use crate::plan::fault::PlanError;
+use crate::plan::wish::{CudaCompat, Facts, Wish};
+use crate::plan::{GuestLink, Level, Mount, Source};
+
+/// Where OptiX looks for its data, and nowhere else.
+const OPTIX: &str = "share/nvidia/nvoptix.bin";
+/// What WSL's libraries look for by its path.
+const WSL: &str = "/usr/lib/wsl";
+
+/// A run with NVIDIA's driver.
+pub(super) struct Run<'a> {
+    pub(super) wish: &'a Wish,
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) nvidia: &'a Nvidia,
+    pub(super) guest: &'a Guest,
+    /// Where the driver's files appear.
+    pub(super) place: GuestPath,
+}
+
+impl Run<'_> {
+    /// Adds all that the driver needs; the answer is what the loader is to find. Nothing is to be started where it
+    /// would surely not work.
+    pub(super) fn add(
+        &self,
+        edits: &mut Edits,
+        environment: &mut Environment,
+    ) -> Result<Libraries, PlanError> {
+        let selection = selection::select(self.wish, self.facts, self.nvidia)?;
+        let image_path = directories(environment.get(env::LD_LIBRARY_PATH));
+        let wanted = |file: &&DriverFile| {
+            file.verdict == Verdict::Taken && selection.capabilities.contains(file.group)
+        };
+        let files: Vec<&DriverFile> = self.nvidia.files.iter().filter(wanted).collect();
+        let before = self.forward(&selection);
+        for text in &selection.ignored {
+            edits.note(Level::Warning, text);
+        }
+        self.close_devices(&selection, edits, environment);
+        self.check(
+            &selection,
+            &files,
+            before.as_ref(),
+            &image_path,
+            edits,
+            environment,
+        )?;
+
+        let fits = fit::sift(&files, self.guest).fits;
+        let farm = self.farm(&fits);
+        let libraries = self.libraries(&farm, before.as_ref());
+        let is_typed = |name: &str| typed(self.wish, self.facts, name).is_some();
+        variables::lead_to(&farm, &self.place, before.as_ref(), is_typed, environment);
+        let visible = selection
+            .visible(self.nvidia)
+            .map(|visible| (env::NVIDIA_VISIBLE_DEVICES, visible));
+        let groups = (env::NVIDIA_DRIVER_CAPABILITIES, selection.groups());
+        for (name, value) in visible.into_iter().chain([groups]) {
+            if !is_typed(name) {
+                environment.set(name, value);
+            }
+        }
+        self.place(farm, edits);
+        Ok(libraries)
+    }
+
+    /// The image's own newer `libcuda`, where it comes before the host's.
+    fn forward(&self, selection: &Selection) -> Option<GuestPath> {
+        let wish = match self.wish.gpu.cuda_compat {
+            CudaCompat::Auto => compat::Wish::Auto,
+            CudaCompat::On => compat::Wish::On,
+            CudaCompat::Off => compat::Wish::Off,
+        };
+        let chosen = selection.positions(self.nvidia).unwrap_or_default();
+        let processors = chosen
+            .iter()
+            .filter_map(|at| self.nvidia.processors.get(*at));
+        let models: Vec<&str> = processors.filter_map(|one| one.model.as_deref()).collect();
+        let driver = self.nvidia.driver.as_ref()?;
+        compat::choose(&self.guest.compat, &driver.version, &models, wish)
+    }
+
+    /// Closes the devices that were not chosen, and puts the caller's own choice among CUDA's right.
+    fn close_devices(
+        &self,
+        selection: &Selection,
+        edits: &mut Edits,
+        environment: &mut Environment,
+    ) {
+        let hidden = selection.chosen.hidden(self.nvidia);
+        for node in &hidden {
+            edits.mounts.push(Mount {
+                source: Source::Masked,
+                target: node.path.clone(),
+                read_only: false,
+                optional: true,
+            });
+        }
+        let name = env::CUDA_VISIBLE_DEVICES;
+        if typed(self.wish, self.facts, name).is_some() {
+            return;
+        }
+        if let Chosen::ByCuda(words) = &selection.chosen {
+            environment.set(name, words);
+            return;
+        }
+        // UUIDs mean the same however many devices are seen; numbers count those that can be opened.
+        let known = environment
+            .get(name)
+            .map(|value| value.to_string_lossy().into_owned());
+        let counts = |value: &String| value.starts_with(|first: char| first.is_ascii_digit());
+        if let Some(value) = known.filter(counts).filter(|_| !hidden.is_empty()) {
+            environment.unset(OsStr::new(name));
+            let text = format!(
+                "{name}={value} is left out: it counts all GPUs, and this run has only those that were chosen"
+            );
+            edits.note(Level::Warning, text);
+        }
+    }
+
+    /// What is known to keep programs from the processors: an error, or notes.
+    fn check(
+        &self,
+        selection: &Selection,
+        files: &[&DriverFile],
+        before: Option<&GuestPath>,
+        image_path: &[GuestPath],
+        edits: &mut Edits,
+        environment: &Environment,
+    ) -> Result<(), PlanError> {
+        let positions = selection.positions(self.nvidia);
+        let wanted = Wanted {
+            processors: positions.as_deref(),
+            cuda_visible: environment.get(env::CUDA_VISIBLE_DEVICES),
+        };
+        let setting = Setting {
+            machine: Machine::HERE,
+            files,
+            compat: before,
+            library_path: image_path,
+        };
+        let mut findings = preflight::check_host(self.nvidia, &wanted);
+        findings.extend(preflight::check_guest(
+            self.nvidia,
+            self.guest,
+            &setting,
+            &wanted,
+        ));
+        if let Some(refusal) = Refusal::of(&findings) {
+            return Err(refusal.into());
+        }
+        edits.findings(&findings);
+        if let Some(driver) = &self.nvidia.driver {
+            let all = environment.0.iter();
+            let text: Vec<(&str, &str)> = all
+                .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+                .collect();
+            for text in requires::unmet(&text, &driver.version) {
+                edits.note(Level::Warning, text);
+            }
+        }
+        Ok(())
+    }
+
+    fn farm(&self, files: &[&DriverFile]) -> Farm {
+        let mut farm = Farm::default();
+        for file in files {
+            let piece = match &file.text {
+                Some(text) => Piece::Text(text.clone()),
+                None => Piece::File(file.host.clone()),
+            };
+            farm.add(&file.name, piece);
+        }
+        // Only now: a file goes before a link of the same name.
+        for file in files {
+            let name = Path::new(&file.name);
+            let Some(own) = name.file_name() else {
+                continue;
+            };
+            for link in file.links.iter().filter(|link| own != link.as_str()) {
+                farm.add(name.with_file_name(link), Piece::Link(own.to_owned()));
+            }
+        }
+        let vendors = Path::new(variables::VENDORS);
+        if farm.directories().contains(vendors) {
+            for name in &self.guest.opencl_vendors {
+                let own = Path::new("/etc/OpenCL/vendors").join(name);
+                farm.add(vendors.join(name), Piece::Link(own.into_os_string()));
+            }
+        }
+        farm
+    }
+
+    /// Every name in the farm's directory of libraries, as `ldconfig` would list it.
+    fn libraries(&self, farm: &Farm, before: Option<&GuestPath>) -> Libraries {
+        let folder = self.place.join("lib64");
+        let mut libraries = Libraries::default();
+        if let Some(dir) = before {
+            // Of the package it is known that it has this one. What it loads beside it, it finds by the path.
+            libraries
+                .named
+                .push((b"libcuda.so.1".to_vec(), dir.join("libcuda.so.1")));
+            libraries.folders.push(dir.clone());
+        }
+        for (name, _) in farm.pieces() {
+            if name.parent() == Some(Path::new("lib64"))
+                && let Some(own) = name.file_name()
+                && own.as_encoded_bytes().starts_with(b"lib")
+            {
+                let own = own.as_encoded_bytes().to_vec();
+                libraries.named.push((own, self.place.join(name)));
+            }
+        }
+        libraries.folders.push(folder);
+        libraries
+    }
+
+    fn place(&self, farm: Farm, edits: &mut Edits) {
+        let has_optix = farm.pieces().any(|(name, _)| name == Path::new(OPTIX));
+        if has_optix {
+            edits.links.push(GuestLink {
+                path: GuestPath::root().join("usr").join(OPTIX),
+                target: self.place.join(OPTIX).as_path().as_os_str().to_owned(),
+            });
+        }
+        if self.nvidia.flavour == Flavour::Wsl {
+            edits.bind(HostPath::new(WSL), GuestPath::root().join(WSL), true);
+        }
+        for socket in &self.nvidia.sockets {
+            edits.bind(socket.host.clone(), socket.path.clone(), false);
+        }
+        if !farm.is_empty() {
+            edits.mounts.push(Mount {
+                source: Source::Farm(farm),
+                target: self.place.clone(),
+                read_only: true,
+                optional: false,
+            });
+        }
+    }
+}
+
+/// The absolute directories of a search path.
+fn directories(path: Option<&OsStr>) -> Vec<GuestPath> {
+    let path = path.unwrap_or_default();
+    std::env::split_paths(path)
+        .filter_map(GuestPath::new)
+        .collect()
+}

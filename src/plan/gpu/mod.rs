@@ -1,0 +1,102 @@
+//! What graphics processors add to a plan: a driver's files, what finds them, and which devices stay closed.
+//!
+//! The files appear in a directory of the run's own, so that nothing is written into the guest's, and a run with
+//! another driver meets nothing of this one. Devices come with `/dev`, which every guest sees.
+
+mod driver;
+pub mod loader;
+mod selection;
+mod variables;
+
+use crate::base::path::{GuestPath, HostPath};
+use crate::gpu::preflight::{Finding, Severity};
+use crate::plan::environ::Environment;
+use crate::plan::fault::PlanError;
+use crate::plan::wish::{Facts, Wish};
+use crate::plan::{GuestFile, GuestLink, Level, Mount, Note, Source};
+
+/// Where the driver's files appear. Images that are made for NVIDIA's tools search here already; the second place is
+/// for runs in which the user mounts something at the first or around it.
+const PLACES: [&str; 2] = ["/usr/local/nvidia", "/.coracle/nvidia"];
+
+/// What is added to a plan, beside the environment.
+#[derive(Debug, Default)]
+pub(super) struct Edits {
+    pub(super) mounts: Vec<Mount>,
+    pub(super) files: Vec<GuestFile>,
+    pub(super) links: Vec<GuestLink>,
+    pub(super) notes: Vec<Note>,
+}
+
+/// What graphics processors add to a run with these `mounts`. `environment` gets what programs need to find the
+/// driver, and the caller's choice among its processors.
+pub(super) fn edits(
+    wish: &Wish,
+    facts: &Facts<'_>,
+    mounts: &[Mount],
+    environment: &mut Environment,
+) -> Result<Edits, PlanError> {
+    let mut edits = Edits::default();
+    let Some(found) = facts.gpu else {
+        return Ok(edits);
+    };
+    let mut libraries = loader::Libraries::default();
+    if wish.gpu.is_any() {
+        variables::pass_on(wish, facts, environment);
+    }
+    if let Some(nvidia) = &found.nvidia {
+        let run = driver::Run {
+            wish,
+            facts,
+            nvidia,
+            guest: &found.guest,
+            place: place(mounts),
+        };
+        libraries = run.add(&mut edits, environment)?;
+    }
+    edits.files.extend(loader::files(&found.guest, &libraries));
+    // What the user mounts at the same place comes first, as with the default mounts.
+    edits
+        .mounts
+        .retain(|ours| !mounts.iter().any(|known| known.target == ours.target));
+    Ok(edits)
+}
+
+/// The first place that no mount lies at or around: the directory would be made in something of the host.
+fn place(mounts: &[Mount]) -> GuestPath {
+    let [first, last] = PLACES.map(|place| GuestPath::root().join(place));
+    let covers = |mount: &Mount| first.as_path().starts_with(mount.target.as_path());
+    if mounts.iter().any(covers) {
+        last
+    } else {
+        first
+    }
+}
+
+impl Edits {
+    fn note(&mut self, level: Level, text: impl Into<String>) {
+        let text = text.into();
+        self.notes.push(Note { level, text });
+    }
+
+    fn findings(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            let level = match finding.severity {
+                Severity::Detail => Level::Detail,
+                Severity::Warning | Severity::Fatal => Level::Warning,
+            };
+            let remedy = finding.remedy.iter().map(|remedy| format!("; {remedy}"));
+            self.note(level, finding.message.clone() + &remedy.collect::<String>());
+        }
+    }
+
+    /// Shows `host` at `target` if it is there.
+    fn bind(&mut self, host: HostPath, target: GuestPath, read_only: bool) {
+        self.mounts.push(Mount {
+            source: Source::Bind(host),
+            target,
+            read_only,
+            optional: true,
+        });
+    }
+}
