@@ -15,7 +15,7 @@ use crate::gpu::version::Version;
 const MAX_LENGTH: usize = 16 * 1024;
 /// The most variables that are read.
 const MAX_VARIABLES: usize = 64;
-/// The most of one rule that a warning repeats.
+/// The most of one name or rule that a warning repeats.
 const MAX_QUOTED: usize = 60;
 
 /// The newest CUDA that a branch of the driver brings, by the branch's number, oldest first.
@@ -175,13 +175,14 @@ fn warning(name: &str, value: &str, driver: &str, cuda: &Cuda) -> String {
         Cuda::Unknown => String::new(),
     };
     format!(
-        "the image wants `{}` ({name}), the host's driver is {driver}{has}; it may work all the same, else use an \
+        "the image wants `{}` ({}), the host's driver is {driver}{has}; it may work all the same, else use an \
          image for an older CUDA or a newer driver",
-        quoted(value)
+        quoted(value),
+        quoted(name)
     )
 }
 
-/// The first alternative, which is what the image was built for, cut to a bearable length.
+/// The first word, of rules the alternative that the image was built for, cut to a bearable length.
 fn quoted(value: &str) -> String {
     let first = value.split_ascii_whitespace().next().unwrap_or_default();
     let mut letters = first.chars();

@@ -4,4 +4,5 @@ mod choice;
 mod elf;
 pub(crate) mod elf_file;
 mod ldcache;
+mod preflight;
 mod terminal;
