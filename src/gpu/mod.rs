@@ -2,10 +2,12 @@
 
 pub mod choice;
 pub mod compat;
+pub mod drm;
 pub mod elf;
 pub mod fit;
 pub mod guest;
 pub mod ldcache;
+pub mod node;
 pub mod nvidia;
 pub mod preflight;
 pub mod requires;

@@ -1,6 +1,7 @@
 //! Graphics processors: formats, hosts and guests that are made from small files.
 
 mod choice;
+mod drm;
 mod elf;
 pub(crate) mod elf_file;
 mod ldcache;
