@@ -27,10 +27,12 @@ pub const USER: &str = "USER";
 pub const TMPDIR: &str = "TMPDIR";
 /// Where commands are looked up.
 pub const PATH: &str = "PATH";
-/// Directories that the dynamic loader searches first. ld.so(8)
-pub const LD_LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 /// The terminal's type; passed to the guest when a terminal is asked for.
 pub const TERM: &str = "TERM";
+/// Directories that the dynamic loader searches first. ld.so(8)
+pub const LD_LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+/// The directory in which clients of NVIDIA's Multi-Process Service find its server.
+pub const CUDA_MPS_PIPE_DIRECTORY: &str = "CUDA_MPS_PIPE_DIRECTORY";
 /// Any value switches colour off; no-color.org.
 pub const NO_COLOR: &str = "NO_COLOR";
 /// Docker's configuration directory, for `config.json`.
