@@ -149,6 +149,7 @@ fn nvidia() -> Nvidia {
             node("/dev/nvidiactl", NodeRole::Control),
         ],
         sockets: Vec::new(),
+        trees: Vec::new(),
         uvm_loaded: Some(true),
         dev_is_nodev: false,
     }
