@@ -67,8 +67,9 @@ enum Cuda {
 }
 
 /// A warning for each variable of `environment`, the guest's, that a driver of version `driver` does not satisfy.
-/// Nothing where `NVIDIA_DISABLE_REQUIRE` is set, or the version is none.
-pub fn unmet(environment: &[(&str, &str)], driver: &str) -> Vec<String> {
+/// `compat` is the version of the image's package for forward compatibility where that comes first: then CUDA is the
+/// one that it brings. Nothing where `NVIDIA_DISABLE_REQUIRE` is set, or the version is none.
+pub fn unmet(environment: &[(&str, &str)], driver: &str, compat: Option<&str>) -> Vec<String> {
     let Some(version) = Version::parse(driver) else {
         return Vec::new();
     };
@@ -78,7 +79,8 @@ pub fn unmet(environment: &[(&str, &str)], driver: &str) -> Vec<String> {
     {
         return Vec::new();
     }
-    let cuda = cuda(&version);
+    let libcuda = compat.and_then(Version::parse);
+    let cuda = cuda(libcuda.as_ref().unwrap_or(&version));
     let required = environment.iter().filter(|(name, _)| counts(name));
     let unmet = required
         .take(MAX_VARIABLES)
@@ -171,7 +173,8 @@ fn cuda(driver: &Version) -> Cuda {
 
 fn warning(name: &str, value: &str, driver: &str, cuda: &Cuda) -> String {
     let has = match cuda {
-        Cuda::Is(version) | Cuda::AtLeast(version) => format!(", which brings CUDA {version}"),
+        Cuda::Is(version) => format!(", with CUDA {version}"),
+        Cuda::AtLeast(version) => format!(", with CUDA {version} or newer"),
         Cuda::Unknown => String::new(),
     };
     format!(

@@ -77,14 +77,21 @@ pub enum Cause {
         /// As discovery has it.
         why: String,
     },
-    /// One of the few libraries without which CUDA programs fail.
+    /// Without it CUDA compiles no PTX.
     #[error(
-        "the driver's `{library}` {}, without which CUDA programs fail",
+        "the driver's `libnvidia-ptxjitcompiler.so.1` {}: CUDA programs may fail with error 221",
         state(why)
     )]
-    NoRequiredLibrary {
-        /// Its SONAME.
-        library: &'static str,
+    NoPtxCompiler {
+        /// Why a file of that name was left aside.
+        why: Option<String>,
+    },
+    /// Without it `nvidia-smi` fails, and what counts processors as it does.
+    #[error(
+        "the driver's `libnvidia-ml.so.1` {}: `nvidia-smi` and some CUDA programs will fail",
+        state(why)
+    )]
+    NoNvml {
         /// Why a file of that name was left aside.
         why: Option<String>,
     },
@@ -312,8 +319,10 @@ impl Cause {
             | Cause::StubInImage { .. }
             | Cause::CompatTaken { .. }
             | Cause::CompatOvertaken { .. } => Severity::Detail,
-            // The fabric manager may run where we cannot see its socket; the others spoil some programs only.
+            // The fabric manager may run where we cannot see its socket. In a container that was given the compute
+            // half of the driver, CUDA works without NVML. The others spoil some programs only.
             Cause::NoFabricManager
+            | Cause::NoNvml { .. }
             | Cause::HiddenProcessors { .. }
             | Cause::Musl
             | Cause::NoLibc
@@ -358,7 +367,7 @@ impl Cause {
             Cause::LibcudaOfOtherMachine { .. } => {
                 "install the driver for this host's own architecture"
             }
-            Cause::BrokenLibcuda { .. } | Cause::NoRequiredLibrary { .. } => {
+            Cause::BrokenLibcuda { .. } | Cause::NoPtxCompiler { .. } | Cause::NoNvml { .. } => {
                 "install the driver's libraries on this host anew; `coracle gpu list` shows what was found"
             }
             Cause::ModuleNotLoaded { .. } => {

@@ -11,8 +11,10 @@ use crate::gpu::nvidia::{
 
 /// The library through which CUDA reaches the driver.
 const LIBCUDA: &str = "libcuda.so";
-/// The other libraries without which CUDA programs fail: NVML, and the compiler of PTX.
-const REQUIRED: [&str; 2] = ["libnvidia-ml.so.1", "libnvidia-ptxjitcompiler.so.1"];
+/// The library that compiles PTX for a processor newer than the program.
+const PTX_COMPILER: &str = "libnvidia-ptxjitcompiler.so";
+/// The library through which `nvidia-smi` and frameworks ask the driver.
+const NVML: &str = "libnvidia-ml.so";
 /// What Slurm puts into `CUDA_VISIBLE_DEVICES` of a job without GPUs. gres.conf(5).
 const NO_DEVICES: &str = "NoDevFiles";
 
@@ -85,11 +87,8 @@ fn files(nvidia: &Nvidia) -> Vec<Cause> {
                 path: stub.path.clone(),
             }),
     );
-    causes.extend(
-        REQUIRED
-            .iter()
-            .filter_map(|library| missing(nvidia, library)),
-    );
+    causes.extend(missing(nvidia, PTX_COMPILER).map(|why| Cause::NoPtxCompiler { why }));
+    causes.extend(missing(nvidia, NVML).map(|why| Cause::NoNvml { why }));
     causes.extend(not_loaded(nvidia));
     causes
 }
@@ -167,20 +166,17 @@ fn nothing(nvidia: &Nvidia) -> Cause {
     }
 }
 
-fn missing(nvidia: &Nvidia, library: &'static str) -> Option<Cause> {
-    let unversioned = library.trim_end_matches(".1");
+/// Nothing if the library is there, else why a file of that name was left aside, if there is one.
+fn missing(nvidia: &Nvidia, library: &str) -> Option<Option<String>> {
     let mut why = None;
-    for file in nvidia
-        .files
-        .iter()
-        .filter(|file| is_called(file, unversioned))
-    {
+    for file in &nvidia.files {
         match &file.verdict {
+            _ if !is_called(file, library) => {}
             Verdict::Taken => return None,
             Verdict::Left(reason) => why = why.or_else(|| Some(reason.to_string())),
         }
     }
-    Some(Cause::NoRequiredLibrary { library, why })
+    Some(why)
 }
 
 fn not_loaded(nvidia: &Nvidia) -> Option<Cause> {

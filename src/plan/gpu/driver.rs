@@ -168,11 +168,14 @@ impl Run<'_> {
         }
         edits.findings(&findings);
         if let Some(driver) = &self.nvidia.driver {
+            let mut packages = self.guest.compat.iter();
+            let package = packages.find(|package| Some(&package.path) == before);
+            let package = package.map(|package| package.version.as_str());
             let all = environment.0.iter();
             let text: Vec<(&str, &str)> = all
                 .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
                 .collect();
-            for text in requires::unmet(&text, &driver.version) {
+            for text in requires::unmet(&text, &driver.version, package) {
                 edits.note(Level::Warning, text);
             }
         }

@@ -36,7 +36,7 @@ macro_rules! causes {
 }
 
 causes! {
-    NoDriver NoLibcuda OtherVersion OnlyStub Only32Bit LibcudaOfOtherMachine BrokenLibcuda NoRequiredLibrary
+    NoDriver NoLibcuda OtherVersion OnlyStub Only32Bit LibcudaOfOtherMachine BrokenLibcuda NoPtxCompiler NoNvml
     ModuleNotLoaded NoControlNode NoProcessorNode NoDxg NodeDenied NodeInCgroup NodeFailed SomeClosed DevIsNodev
     UvmNotLoaded NoUvmNode NoFabricManager StubFirst HiddenProcessors NoGraphicsNode NoVulkanFile
     ImageOfOtherMachine Musl NoLibc ImageTooOld LeftOut ImageLacks FeatureLacks ShippedDriver StubInImage

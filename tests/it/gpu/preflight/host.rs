@@ -91,7 +91,7 @@ pub(super) const FILES: &[Row] = &[
         name: "no compiler of PTX",
         change: |world| world.without_files("libnvidia-ptxjitcompiler"),
         said: &[
-            "fatal: the driver's `libnvidia-ptxjitcompiler.so.1` is not on this host, without which CUDA programs fail",
+            "fatal: the driver's `libnvidia-ptxjitcompiler.so.1` is not on this host: CUDA programs may fail with error 221",
             ANEW,
         ],
     },
@@ -99,7 +99,7 @@ pub(super) const FILES: &[Row] = &[
         name: "NVML of another version",
         change: |world| world.leave("libnvidia-ml.so", Reason::OtherVersion("535.1".to_owned())),
         said: &[
-            "fatal: the driver's `libnvidia-ml.so.1` cannot be used (version 535.1, the driver is another), without which CUDA programs fail",
+            "warning: the driver's `libnvidia-ml.so.1` cannot be used (version 535.1, the driver is another): `nvidia-smi` and some CUDA programs will fail",
             ANEW,
         ],
     },

@@ -5,7 +5,7 @@ use coracle::gpu::requires::unmet;
 /// Whether rules fail on a host with that driver.
 #[track_caller]
 fn check(driver: &str, rules: &str, fails: bool) {
-    let said = unmet(&[("NVIDIA_REQUIRE_CUDA", rules)], driver);
+    let said = unmet(&[("NVIDIA_REQUIRE_CUDA", rules)], driver, None);
     assert_eq!(!said.is_empty(), fails, "{rules} with {driver}: {said:?}");
 }
 
@@ -116,6 +116,14 @@ fn what_cannot_be_told_fails_only_beside_what_does() {
 }
 
 #[test]
+fn cuda_is_that_of_the_package_that_comes_first() {
+    let rules = [("NVIDIA_REQUIRE_CUDA", "cuda>=12.4,driver<471")];
+    assert!(!unmet(&rules, "470.57.02", None).is_empty());
+    assert!(unmet(&rules, "470.57.02", Some("550.54.15")).is_empty());
+    assert!(!unmet(&rules, "470.57.02", Some("545.1")).is_empty());
+}
+
+#[test]
 fn several_variables_are_answered_each() {
     let environment = [
         ("NVIDIA_REQUIRE_CUDA", "cuda>=12.4"),
@@ -125,15 +133,15 @@ fn several_variables_are_answered_each() {
         ("NVIDIA_REQUIRE_", "cuda>=99"),
         ("NVIDIA_VISIBLE_DEVICES", "cuda>=99"),
     ];
-    let end = "the host's driver is 470.57.02, which brings CUDA 11.4; it may work all the same, else use an image for an older CUDA or a newer driver";
+    let end = "the host's driver is 470.57.02, with CUDA 11.4; it may work all the same, else use an image for an older CUDA or a newer driver";
     assert_eq!(
-        unmet(&environment, "470.57.02"),
+        unmet(&environment, "470.57.02", None),
         [
             format!("the image wants `cuda>=12.4` (NVIDIA_REQUIRE_CUDA), {end}"),
             format!("the image wants `driver>=550` (NVIDIA_REQUIRE_DRIVER), {end}"),
         ]
     );
-    assert!(unmet(&environment, "no version").is_empty());
+    assert!(unmet(&environment, "no version", None).is_empty());
 }
 
 #[test]
@@ -151,7 +159,7 @@ fn a_truth_switches_all_of_it_off() {
             ("NVIDIA_DISABLE_REQUIRE", value),
         ];
         assert_eq!(
-            unmet(&environment, "470.57.02").is_empty(),
+            unmet(&environment, "470.57.02", None).is_empty(),
             off,
             "{value:?}"
         );
@@ -161,13 +169,13 @@ fn a_truth_switches_all_of_it_off() {
 #[test]
 fn a_hostile_image_gets_a_bounded_answer() {
     let long = format!("cuda>=99,{}", "x".repeat(10_000));
-    let said = unmet(&[("NVIDIA_REQUIRE_X", &long)], "470.57.02");
+    let said = unmet(&[("NVIDIA_REQUIRE_X", &long)], "470.57.02", None);
     assert!(
         said[0].chars().count() < 300 && said[0].contains('…'),
         "{said:?}"
     );
     let name = format!("NVIDIA_REQUIRE_{long}");
-    let said = unmet(&[(&name, "cuda>=99")], "470.57.02");
+    let said = unmet(&[(&name, "cuda>=99")], "470.57.02", None);
     assert!(said[0].chars().count() < 300, "{said:?}");
     // Read half, it would be another rule.
     check("470.57.02", &"cuda>=99 ".repeat(10_000), false);
@@ -178,5 +186,5 @@ fn a_hostile_image_gets_a_bounded_answer() {
         .iter()
         .map(|name| (name.as_str(), "cuda>=99"))
         .collect();
-    assert_eq!(unmet(&many, "470.57.02").len(), 64);
+    assert_eq!(unmet(&many, "470.57.02", None).len(), 64);
 }

@@ -148,10 +148,8 @@ fn nvidia() -> Nvidia {
             node("/dev/nvidia1", NodeRole::Processor),
             node("/dev/nvidiactl", NodeRole::Control),
         ],
-        sockets: Vec::new(),
-        trees: Vec::new(),
         uvm_loaded: Some(true),
-        dev_is_nodev: false,
+        ..Nvidia::default()
     }
 }
 
