@@ -15,6 +15,9 @@ pub const CORACLE_TMPDIR: &str = "CORACLE_TMPDIR";
 /// The root in which the drivers of graphics processors were installed, where that is not `/`: that of a driver
 /// container. Applies to runs, and is remembered by no container.
 pub const CORACLE_DRIVER_ROOT: &str = "CORACLE_DRIVER_ROOT";
+/// Directories of device specifications (CDI), with colons between them, in rising priority; default
+/// `/etc/cdi:/var/run/cdi`.
+pub const CORACLE_CDI_DIRS: &str = "CORACLE_CDI_DIRS";
 /// Set in the guest: the engine that runs it, such as `ns` or `proot:P1`.
 pub const CORACLE_ENGINE: &str = "CORACLE_ENGINE";
 /// Set in the guest: the version of coracle.
@@ -161,4 +164,15 @@ pub fn driver_root() -> Option<HostPath> {
 /// `$CORACLE_TMPDIR`, else `$TMPDIR`, else `/tmp`.
 pub fn temporary_dir() -> HostPath {
     HostPath::new(first(&[CORACLE_TMPDIR, TMPDIR]).unwrap_or_else(|| "/tmp".into()))
+}
+
+/// `$CORACLE_CDI_DIRS`, else the two directories of the interface: static ones, then those that may change while the
+/// host runs. Container Device Interface 1.1.0, README.md, "How to configure CDI".
+pub fn cdi_directories() -> Vec<HostPath> {
+    let named = get(CORACLE_CDI_DIRS).unwrap_or_else(|| "/etc/cdi:/var/run/cdi".into());
+    let directories = std::env::split_paths(&named);
+    directories
+        .filter(|path| !path.as_os_str().is_empty())
+        .map(HostPath::new)
+        .collect()
 }

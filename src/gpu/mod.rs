@@ -1,5 +1,6 @@
 //! Graphics processors: what a host's drivers give a guest, found at run time.
 
+pub mod cdi;
 pub mod choice;
 pub mod compat;
 pub mod drm;
