@@ -8,4 +8,5 @@ pub mod fault;
 pub mod fsx;
 pub mod path;
 pub mod progress;
+pub mod stack;
 pub mod subids;

@@ -18,7 +18,7 @@ use crate::plan::GuestFile;
 const CACHE: &str = "/etc/ld.so.cache";
 const CONF: &str = "/etc/ld.so.conf";
 /// What `ldconfig` reads before all others, as names are in order.
-pub const OWN_CONF: &str = "/etc/ld.so.conf.d/00-coracle-gpu.conf";
+pub const OWN_CONF: &str = crate::gpu::guest::OWN_CONF;
 /// Lines of `ld.so.conf` by which it is read. ldconfig(8)
 const INCLUDES: [&str; 3] = [
     "include /etc/ld.so.conf.d/*.conf",

@@ -4,6 +4,7 @@ mod choice;
 mod drm;
 mod elf;
 pub(crate) mod elf_file;
+mod guest;
 mod ldcache;
 mod preflight;
 mod terminal;

@@ -1,9 +1,16 @@
 //! What an image's tree says of itself to whoever wants to put a driver into it.
 
+mod look;
+
+pub use self::look::look;
+
 use std::collections::BTreeMap;
 
 use crate::base::path::GuestPath;
 use crate::gpu::vantage::Machine;
+
+/// The file by which a run tells the guest's own `ldconfig` of the driver; it is read before all others.
+pub const OWN_CONF: &str = "/etc/ld.so.conf.d/00-coracle-gpu.conf";
 
 /// What matters of a guest's tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
