@@ -22,6 +22,8 @@ pub(crate) enum Feature {
     DockerRegistry,
     /// The binary under test is the static one that `ci/build` makes.
     StaticBinary,
+    /// glibc's `ldconfig`.
+    Ldconfig,
     /// `umoci`, whose extraction ours is compared with.
     Umoci,
 }
@@ -48,6 +50,7 @@ impl Feature {
                     .then_some(())
                     .ok_or_else(|| "CORACLE_BIN is not dist/coracle, which ci/build makes".into())
             }
+            Self::Ldconfig => tried("ldconfig", &["/sbin/ldconfig", "--version"]),
             Self::Umoci => installed("umoci"),
         }
     }
