@@ -46,8 +46,13 @@ pub(crate) fn lines(lines: impl Iterator<Item = String>) -> Result<ExitCode, Box
     text(&lines.map(|line| line + "\n").collect::<String>())
 }
 
-/// Writes columns to stdout: a heading and rows, each as wide as its widest cell.
+/// Writes a table to stdout.
 pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> Result<ExitCode, BoxFault> {
+    text(&columns(heading, rows))
+}
+
+/// A heading and rows in columns, each as wide as its widest cell.
+pub(crate) fn columns(heading: &[&str], rows: &[Vec<String>]) -> String {
     let heading: Vec<String> = heading.iter().map(|name| (*name).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(&heading)
         .chain(rows)
@@ -70,7 +75,7 @@ pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> Result<ExitCode, 
         lines += cells.join("   ").trim_end();
         lines.push('\n');
     }
-    text(&lines)
+    lines
 }
 
 /// `bytes` for people, such as `1.21 MiB`.

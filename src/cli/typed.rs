@@ -147,6 +147,9 @@ impl Misuse {
             ErrorKind::InvalidSubcommand => {
                 format!("unknown command {}", text(ContextKind::InvalidSubcommand))
             }
+            ErrorKind::MissingSubcommand => {
+                format!("missing one of {}", text(ContextKind::ValidSubcommand))
+            }
             ErrorKind::MissingRequiredArgument => {
                 format!("missing {}", text(ContextKind::InvalidArg))
             }

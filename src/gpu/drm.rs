@@ -25,7 +25,7 @@ const MAX_TOPOLOGY: usize = 512;
 /// Characters of a name in sysfs.
 const MAX_NAME: usize = 64;
 
-/// Who makes a card, by the vendor id of its PCI device. <https://pci-ids.ucw.cz>
+/// Who makes a card, by the vendor id of its PCI device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Vendor {
     /// 1002.

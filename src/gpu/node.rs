@@ -36,33 +36,58 @@ pub fn try_access(vantage: &Vantage, host: &HostPath, wanted: AccessFlags) -> Ac
 
 /// Mode, owner and group in the manner of `ls -l`: `crw-rw---- root video`.
 pub fn owners(vantage: &Vantage, host: &HostPath) -> String {
-    let Ok(facts) = fsx::metadata(host) else {
-        return "no facts of it can be had".to_owned();
-    };
-    let kind = match facts.file_type().is_char_device() {
-        true => 'c',
-        false => '-',
-    };
-    let bits = "rwxrwxrwx".chars().enumerate();
-    let mode: String = bits
-        .map(|(idx, letter)| match facts.mode() & (0o400 >> idx) {
-            0 => '-',
-            _ => letter,
-        })
-        .collect();
-    let owner = name_of(vantage, "/etc/passwd", facts.uid());
-    let group = name_of(vantage, "/etc/group", facts.gid());
-    format!("{kind}{mode} {owner} {group}")
+    Names::read(vantage).owners(host)
 }
 
-/// The name of an id by passwd(5) or group(5), which agree in their first three fields; otherwise the number.
-fn name_of(vantage: &Vantage, database: &str, id: u32) -> String {
-    let path = GuestPath::root().join(database);
-    let file = vantage.root.resolve(&path).ok();
-    let bytes = file.and_then(|file| fsx::read(file, MAX_DATABASE).ok());
-    let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+/// The names of users and groups, for several nodes.
+#[derive(Clone, Debug)]
+pub struct Names {
+    passwd: String,
+    group: String,
+}
+
+impl Names {
+    /// Reads passwd(5) and group(5); what cannot be read names nobody.
+    pub fn read(vantage: &Vantage) -> Names {
+        let text = |database: &str| {
+            let path = GuestPath::root().join(database);
+            let file = vantage.root.resolve(&path).ok();
+            let bytes = file.and_then(|file| fsx::read(file, MAX_DATABASE).ok());
+            String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+        };
+        Names {
+            passwd: text("/etc/passwd"),
+            group: text("/etc/group"),
+        }
+    }
+
+    /// As [`owners`].
+    pub fn owners(&self, host: &HostPath) -> String {
+        let Ok(facts) = fsx::metadata(host) else {
+            return "no facts of it can be had".to_owned();
+        };
+        let kind = match facts.file_type().is_char_device() {
+            true => 'c',
+            false => '-',
+        };
+        let bits = "rwxrwxrwx".chars().enumerate();
+        let mode: String = bits
+            .map(|(idx, letter)| match facts.mode() & (0o400 >> idx) {
+                0 => '-',
+                _ => letter,
+            })
+            .collect();
+        let owner = name_of(&self.passwd, facts.uid());
+        let group = name_of(&self.group, facts.gid());
+        format!("{kind}{mode} {owner} {group}")
+    }
+}
+
+/// The name of an id in one of them, which agree in their first three fields; otherwise the number.
+fn name_of(database: &str, id: u32) -> String {
     let number = id.to_string();
-    let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let lines = database.lines();
+    let mut lines = lines.map(|line| line.split(':').collect::<Vec<_>>());
     let line = lines.find(|fields| fields.get(2).is_some_and(|field| *field == number));
     line.map_or(number, |fields| fields[0].to_owned())
 }

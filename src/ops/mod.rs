@@ -7,6 +7,7 @@ pub mod create;
 pub mod doctor;
 pub mod facts;
 pub mod gc;
+pub mod gpu;
 pub mod images;
 pub mod inspect;
 pub mod install;

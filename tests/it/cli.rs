@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::support::{Output, Run, Sandbox, Terminal};
 
 /// Every verb that a user can type.
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 21] = [
     "run", "create", "pull", "ps", "images", "rm", "rmi", "inspect", "name", "rename", "rmname",
-    "setup", "verify", "gc", "login", "logout", "install", "doctor", "licenses", "version",
+    "setup", "verify", "gc", "login", "logout", "install", "doctor", "gpu", "licenses", "version",
 ];
 
 #[test]

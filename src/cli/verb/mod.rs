@@ -4,6 +4,7 @@ mod create;
 mod doctor;
 mod flags;
 mod gc;
+mod gpu;
 mod images;
 mod inspect;
 mod install;
@@ -75,6 +76,7 @@ pub(crate) const ALL: &[Row] = &[
     row::<logout::Logout>(),
     row::<install::Install>(),
     row::<doctor::Doctor>(),
+    row::<gpu::Gpu>(),
     row::<licenses::Licenses>(),
     row::<version::Version>(),
 ];

@@ -63,6 +63,9 @@ pub enum ChoiceError {
         /// What there is.
         there: String,
     },
+    /// Nobody who writes specifications of the Container Device Interface has such names.
+    #[error("no CDI specification names a GPU `{0}`, expected `all`, positions or UUIDs")]
+    NoCdiName(String),
     /// An instance's UUID beside a processor without one, so that no list can name both.
     #[error(
         "`{instance}` cannot be chosen together with GPU `{processor}`, whose UUID is not known"
@@ -79,7 +82,9 @@ impl Fault for ChoiceError {
     fn kind(&self) -> Kind {
         match self {
             ChoiceError::Malformed { .. } | ChoiceError::Capability { .. } => Kind::Usage,
-            ChoiceError::Ambiguous { .. } | ChoiceError::Inexpressible { .. } => Kind::Usage,
+            ChoiceError::NoCdiName(_)
+            | ChoiceError::Ambiguous { .. }
+            | ChoiceError::Inexpressible { .. } => Kind::Usage,
             ChoiceError::NoAccess { .. } => Kind::Refused,
             _ => Kind::NotFound,
         }
@@ -92,7 +97,7 @@ impl Fault for ChoiceError {
                 "write `all`, `none`, `mig` or a list such as `0,1`, `GPU-6e6f…`, `0:1` (an instance), or `count=2`"
                     .to_owned(),
             ],
-            ChoiceError::Capability { .. } => Vec::new(),
+            ChoiceError::Capability { .. } | ChoiceError::NoCdiName(_) => Vec::new(),
             ChoiceError::Unknown {
                 wanted,
                 is_number: true,

@@ -14,6 +14,7 @@ pub use resolve::Chosen;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use crate::gpu::cdi::{DeviceName, Kind};
 use crate::gpu::nvidia::Group;
 use item::Item;
 
@@ -108,6 +109,26 @@ impl Choice {
         self.devices == Devices::None
     }
 
+    /// The same as names of the Container Device Interface, for runs whose devices a specification describes
+    /// (`--nvidia=cdi`). `nvidia-ctk` calls them by position and by UUID; nothing else can be looked up there.
+    pub fn cdi_names(&self) -> Result<Vec<DeviceName>, ChoiceError> {
+        let words: Vec<String> = match &self.devices {
+            Devices::Unset | Devices::All => vec!["all".to_owned()],
+            Devices::None => Vec::new(),
+            Devices::First(count) => (0..*count).map(|position| position.to_string()).collect(),
+            Devices::AllMig => return Err(ChoiceError::NoCdiName("mig".to_owned())),
+            Devices::These(items) => items.iter().map(Item::name).collect(),
+        };
+        let kind: Kind = CDI_KIND
+            .parse()
+            .expect("it is in the specification's own examples");
+        let name = |word: &String| {
+            let name = kind.device(word).ok().filter(|_| !word.contains('.'));
+            name.ok_or_else(|| ChoiceError::NoCdiName(word.clone()))
+        };
+        words.iter().map(name).collect()
+    }
+
     /// What of the driver it wants, where it says so.
     pub fn capabilities(&self) -> Option<&Capabilities> {
         self.capabilities.as_ref()
@@ -170,12 +191,13 @@ impl Reading {
             return match count.as_str() {
                 // Docker's word for all.
                 "all" | "-1" => Ok(Devices::All),
-                digits => digits.parse().map(Devices::First).map_err(|_| {
-                    format!(
-                        "count `{}` is neither a number nor `all`",
-                        fault::shown(digits)
-                    )
-                }),
+                digits => {
+                    let count = digits.parse().ok().filter(|count| *count <= MAX_ITEMS);
+                    let digits = fault::shown(digits);
+                    let bad =
+                        || format!("count `{digits}` is neither `all` nor a number to {MAX_ITEMS}");
+                    count.map(Devices::First).ok_or_else(bad)
+                }
             };
         }
         let mut words = self.words;

@@ -262,8 +262,8 @@ fn listed(nvidia: &Nvidia) -> String {
 }
 
 impl Item {
-    /// The name, for a message.
-    fn name(&self) -> String {
+    /// The name as it is written.
+    pub(super) fn name(&self) -> String {
         match self {
             Item::Position(position) => position.to_string(),
             Item::Uuid(uuid) => uuid.replacen("gpu-", "GPU-", 1),

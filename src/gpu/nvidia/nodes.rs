@@ -1,22 +1,17 @@
 //! Device nodes of the driver, and whether this user may open them.
 
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-
-use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::AccessFlags;
 
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath};
-use crate::gpu::nvidia::{Access, Node, NodeRole, Processor};
+use crate::gpu::node;
+use crate::gpu::nvidia::{Node, NodeRole, Processor};
 use crate::gpu::vantage::{NodeCheck, Vantage};
 
 /// Nodes beyond this are not looked at: a machine has at most 32 processors with 120 capabilities of MIG each, of
 /// which far fewer exist, and 2048 channels of NVLink.
 const MAX_NODES: usize = 4096;
-
-/// As `/etc/group` of the largest sites.
-const MAX_DATABASE: u64 = 4 << 20;
 
 /// The directories below `/dev` that hold nothing but nodes of one role.
 const FOLDERS: [(&str, &str, NodeRole); 2] = [
@@ -80,71 +75,17 @@ pub(super) fn dev_is_nodev(vantage: &Vantage) -> bool {
 
 fn node(vantage: &Vantage, name: &str, role: NodeRole) -> Option<Node> {
     let host = vantage.dev.join(name);
-    let kind = fsx::metadata(&host).ok()?.file_type();
-    let counts = match vantage.node_check {
-        NodeCheck::Device => kind.is_char_device(),
-        NodeCheck::AnyFile => kind.is_file() || kind.is_char_device(),
-    };
-    counts.then(|| Node {
-        path: GuestPath::root().join("dev").join(name),
-        access: try_access(vantage, &host, role),
-        host,
-        role,
-    })
-}
-
-/// Asks whether the node could be opened, without opening it: that wakes a processor, for seconds where its
-/// persistence mode is off. The kernel asks the control group of devices here too (`devcgroup_inode_permission`), and
-/// says EPERM for it where permission bits give EACCES.
-fn try_access(vantage: &Vantage, host: &HostPath, role: NodeRole) -> Access {
     let wanted = match role {
         // These are opened for reading only, and have the modes 0444 and 0400.
         NodeRole::MigCapability => AccessFlags::R_OK,
         _ => AccessFlags::R_OK | AccessFlags::W_OK,
     };
-    match access(host.as_os_str(), wanted) {
-        Ok(()) => Access::Granted,
-        Err(Errno::EACCES) => Access::Denied(owners(vantage, host)),
-        Err(Errno::EPERM) => Access::Cgroup,
-        Err(errno) => Access::Failed(errno.desc().to_owned()),
-    }
-}
-
-/// Mode, owner and group in the manner of `ls -l`: `crw-rw---- root video`.
-fn owners(vantage: &Vantage, host: &HostPath) -> String {
-    let Ok(facts) = fsx::metadata(host) else {
-        return "no facts of it can be had".to_owned();
-    };
-    let kind = if facts.file_type().is_char_device() {
-        'c'
-    } else {
-        '-'
-    };
-    let bits = "rwxrwxrwx".chars().enumerate();
-    let mode: String = bits
-        .map(|(idx, letter)| {
-            if facts.mode() & (0o400 >> idx) != 0 {
-                letter
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let owner = name_of(vantage, "/etc/passwd", facts.uid());
-    let group = name_of(vantage, "/etc/group", facts.gid());
-    format!("{kind}{mode} {owner} {group}")
-}
-
-/// The name of an id by passwd(5) or group(5), which agree in their first three fields; otherwise the number.
-fn name_of(vantage: &Vantage, database: &str, id: u32) -> String {
-    let path = GuestPath::root().join(database);
-    let file = vantage.root.resolve(&path).ok();
-    let bytes = file.and_then(|file| fsx::read(file, MAX_DATABASE).ok());
-    let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
-    let number = id.to_string();
-    let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let line = lines.find(|fields| fields.get(2).is_some_and(|field| *field == number));
-    line.map_or(number, |fields| fields[0].to_owned())
+    node::is_there(vantage, &host).then(|| Node {
+        path: GuestPath::root().join("dev").join(name),
+        access: node::try_access(vantage, &host, wanted),
+        host,
+        role,
+    })
 }
 
 /// What a file directly in `/dev` is, by its name, and its number where it has one.

@@ -9,6 +9,7 @@ use super::BadValue;
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::fsx;
 use crate::base::path::HostPath;
+use crate::gpu::cdi::DeviceName;
 use crate::gpu::choice::Choice;
 use crate::plan::wish::{CudaCompat, GpuWish, Text, Via};
 
@@ -62,7 +63,7 @@ enum Device {
     /// A processor of NVIDIA, as `--gpus` names it.
     Gpu(String),
     /// A name of the Container Device Interface.
-    Cdi(OsString),
+    Cdi(DeviceName),
     /// A node, as `-v` takes it: whoever shows one file shows another.
     Node(OsString),
 }
@@ -76,7 +77,7 @@ impl GpuOptions {
         for typed in &self.device {
             match device(typed)? {
                 Device::Gpu(name) => named.push(name),
-                Device::Cdi(name) => devices.push(Text(name)),
+                Device::Cdi(name) => devices.push(Text::from(name.to_string())),
                 Device::Node(volume) => nodes.push(Text(volume)),
             }
         }
@@ -147,14 +148,14 @@ fn cuda_compat(word: &str) -> Result<CudaCompat, BadValue> {
 }
 
 /// Takes a value of `--device` for what it is. docker-run(1), "--device"; podman-run(1), likewise, for CDI names.
-fn device(typed: &OsStr) -> Result<Device, BadValue> {
+fn device(typed: &OsStr) -> Result<Device, BoxFault> {
     let bytes = typed.as_bytes();
     let shown = typed.to_string_lossy();
     let bad = |expected| BadValue::of("--device", &shown, expected);
     if let Some(name) = bytes.strip_prefix(NVIDIA_KIND) {
         let name = std::str::from_utf8(name).map_err(|_| bad(DEVICE_FORMS))?;
         return match name.contains(',') {
-            true => Err(bad("one device; `--device` can be repeated")),
+            true => Err(bad("one device; `--device` can be repeated").into()),
             false => Ok(Device::Gpu(format!("nvidia.com/gpu={name}"))),
         };
     }
@@ -164,12 +165,12 @@ fn device(typed: &OsStr) -> Result<Device, BadValue> {
     if !source.as_bytes().starts_with(b"/") {
         let kind = bytes.split(|byte| *byte == b'=').next().unwrap_or_default();
         return match bytes.contains(&b'=') && kind.contains(&b'/') {
-            true => Ok(Device::Cdi(typed.to_owned())),
-            false => Err(bad(DEVICE_FORMS)),
+            true => Ok(Device::Cdi(shown.parse::<DeviceName>()?)),
+            false => Err(bad(DEVICE_FORMS).into()),
         };
     }
     if parts.next().is_some() || target == Some(b"") {
-        return Err(bad(DEVICE_FORMS));
+        return Err(bad(DEVICE_FORMS).into());
     }
     // `/dev/x:r`: the rights may follow at once.
     let (target, rights) = match (target, rights) {
@@ -180,14 +181,13 @@ fn device(typed: &OsStr) -> Result<Device, BadValue> {
     if rights.is_some_and(|rights| !matches!(rights, b"rwm" | b"rw")) {
         return Err(bad(
             "`rwm` or nothing behind the node: its own permissions decide what the guest may do",
-        ));
+        )
+        .into());
     }
     let meta = fsx::metadata(source).ok().map(|meta| meta.file_type());
     if meta.is_some_and(|kind| !(kind.is_char_device() || kind.is_block_device() || kind.is_dir()))
     {
-        return Err(bad(
-            "a device node, or a directory of them; `-v` takes other files",
-        ));
+        return Err(bad("a device node, or a directory of them; `-v` takes other files").into());
     }
     let mut volume = source.to_owned();
     volume.push(":");

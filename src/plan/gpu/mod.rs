@@ -15,9 +15,10 @@ use crate::plan::fault::PlanError;
 use crate::plan::wish::{Facts, Wish};
 use crate::plan::{GuestFile, GuestLink, Level, Mount, Note, Source};
 
-/// Where the driver's files appear. Images that are made for NVIDIA's tools search here already; the second place is
-/// for runs in which the user mounts something at the first or around it.
-const PLACES: [&str; 2] = ["/usr/local/nvidia", "/.coracle/nvidia"];
+/// Where the driver's files appear. Images that are made for NVIDIA's tools search here already.
+pub const PLACE: &str = "/usr/local/nvidia";
+/// The second place is for runs in which the user mounts something at the first or around it.
+const PLACES: [&str; 2] = [PLACE, "/.coracle/nvidia"];
 
 /// What is added to a plan, beside the environment.
 #[derive(Debug, Default)]

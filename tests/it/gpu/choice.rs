@@ -277,8 +277,11 @@ fn nonsense_is_refused_by_what_is_wrong_with_it() {
         "`count` and names of processors contradict each other",
     );
     because("count=1,count=2", "two times `count`");
-    because("count=two", "count `two` is neither a number nor `all`");
-    because("count=", "count `` is neither a number nor `all`");
+    because(
+        "count=two",
+        "count `two` is neither `all` nor a number to 1024",
+    );
+    because("count=", "count `` is neither `all` nor a number to 1024");
     because("driver=amd", "driver `amd` is not NVIDIA's");
     because(
         "device=a=b",
@@ -337,4 +340,35 @@ fn capabilities_are_nvidias_words() {
         (choice.is_unset(), choice.is_none())
     });
     assert_eq!(states, [(true, false), (false, true), (false, false)]);
+}
+
+#[test]
+fn a_choice_has_names_in_a_specification() {
+    for (text, expected) in [
+        ("", "nvidia.com/gpu=all"),
+        ("all", "nvidia.com/gpu=all"),
+        ("none", ""),
+        ("count=2", "nvidia.com/gpu=0 nvidia.com/gpu=1"),
+        (
+            "device=3,GPU-AA-0,1:2",
+            "nvidia.com/gpu=3 nvidia.com/gpu=GPU-aa-0 nvidia.com/gpu=1:2",
+        ),
+        ("nvidia.com/gpu=MIG-c7", "nvidia.com/gpu=MIG-c7"),
+    ] {
+        let names = Choice::parse(text).and_then(|choice| choice.cdi_names());
+        let names = names
+            .expect("sound")
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>();
+        assert_eq!(names.join(" "), expected, "{text:?}");
+    }
+    for text in ["mig", "0,1b:00.0", "MIG-GPU-aa/1/0"] {
+        let names = Choice::parse(text).and_then(|choice| choice.cdi_names());
+        let error = names.expect_err(text).to_string();
+        assert!(
+            error.starts_with("no CDI specification names a GPU `"),
+            "{error}"
+        );
+    }
 }
