@@ -12,6 +12,9 @@ const MAX_VENDOR: usize = 253;
 /// Bytes of a class.
 const MAX_CLASS: usize = 63;
 
+/// Letters of a text that a message shows.
+const MAX_SHOWN: usize = 120;
+
 /// A vendor and a class of his devices: `nvidia.com/gpu`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind {
@@ -173,7 +176,14 @@ fn check(
     }
 }
 
-/// Text of strangers for a message: one line, not too long.
+/// Text of strangers for a message: one line, nothing that a terminal obeys, not too long.
 pub(super) fn shown(text: &str) -> String {
-    text.escape_debug().take(120).collect()
+    let mut shown = String::new();
+    for letter in text.chars().take(MAX_SHOWN) {
+        match letter.is_control() {
+            true => shown.extend(letter.escape_debug()),
+            false => shown.push(letter),
+        }
+    }
+    shown
 }

@@ -270,13 +270,14 @@ pub struct Checked {
 impl Spec {
     /// Reads a document and checks it.
     pub fn parse(bytes: &[u8], format: Format) -> Result<Checked, SpecError> {
+        let syntax = |reason: String| SpecError::Syntax(shown(&reason));
         let spec: Spec = match format {
-            Format::Json => serde_json::from_slice(bytes)
-                .map_err(|error| SpecError::Syntax(error.to_string()))?,
+            Format::Json => {
+                serde_json::from_slice(bytes).map_err(|error| syntax(error.to_string()))?
+            }
             Format::Yaml => {
-                let text = std::str::from_utf8(bytes)
-                    .map_err(|error| SpecError::Syntax(error.to_string()))?;
-                yaml::read(text).map_err(|error| SpecError::Syntax(shown(&error.to_string())))?
+                let text = std::str::from_utf8(bytes).map_err(|error| syntax(error.to_string()))?;
+                yaml::read(text).map_err(|error| syntax(error.to_string()))?
             }
         };
         spec.checked()

@@ -1,5 +1,6 @@
 //! Graphics processors: formats, hosts and guests that are made from small files.
 
+mod cdi;
 mod choice;
 mod drm;
 mod elf;
