@@ -4,9 +4,6 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-pub use crate::gpu::preflight::{Finding, Severity};
-pub use crate::gpu::vantage::Vantage;
-
 use crate::base::env;
 use crate::base::fault::BoxFault;
 use crate::base::path::{GuestPath, HostPath};
@@ -14,7 +11,8 @@ use crate::gpu::cdi;
 use crate::gpu::drm::{self, Card, Drm, Port, Vendor};
 use crate::gpu::node::Names;
 use crate::gpu::nvidia::{self, Access, DriverVersion, NodeRole, Nvidia, Searched, Tree, Verdict};
-use crate::gpu::preflight::{self, Ports, Wanted};
+use crate::gpu::preflight::{self, Finding, Ports, Wanted};
+use crate::gpu::vantage::Vantage;
 use crate::plan::gpu::PLACE;
 
 /// Everything that was found. Its form as JSON is a promise: within one `schema`, fields are added at most.
@@ -43,7 +41,7 @@ pub struct Report {
     /// The cards of the kernel's graphics subsystem, whoever made them.
     pub cards: Vec<CardRow>,
     /// What stands between a guest and the processors.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Obstacle>,
 }
 
 /// One of NVIDIA's processors.
@@ -113,6 +111,24 @@ pub struct CardRow {
     pub topology_node: Option<u32>,
 }
 
+/// One thing that stands between a guest and the processors.
+#[derive(Clone, Debug, Serialize)]
+pub struct Obstacle {
+    /// Which, as one word.
+    pub cause: String,
+    /// `fatal`, `warning` or `detail`.
+    pub severity: String,
+    /// One line.
+    pub message: String,
+    /// What somebody can do.
+    pub remedy: Option<String>,
+}
+
+/// Looks at everything. `driver_root` is the tree in which NVIDIA's driver was installed, as it was typed.
+pub fn list(driver_root: Option<HostPath>) -> Report {
+    look(&vantage(driver_root))
+}
+
 /// From where a host is looked at: the root that was typed, `$CORACLE_DRIVER_ROOT`, or the host's own.
 pub fn vantage(driver_root: Option<HostPath>) -> Vantage {
     match driver_root.or_else(env::driver_root) {
@@ -125,7 +141,7 @@ pub fn vantage(driver_root: Option<HostPath>) -> Vantage {
 pub fn look(vantage: &Vantage) -> Report {
     let nvidia = nvidia::discover(vantage);
     let drm = drm::discover(vantage);
-    let findings = findings(&nvidia, &drm);
+    let findings = findings(&nvidia, &drm).iter().map(obstacle).collect();
     let nodes = nodes(&nvidia, &drm, &Names::read(vantage));
     let (taken, left): (Vec<File>, Vec<File>) =
         nvidia.files.iter().map(file).partition(|file| file.taken);
@@ -149,9 +165,10 @@ pub fn look(vantage: &Vantage) -> Report {
     }
 }
 
-/// A specification of the Container Device Interface, as JSON, of NVIDIA's driver and processors as seen from there.
-pub fn specification(vantage: &Vantage) -> Result<String, BoxFault> {
-    Ok(cdi::write(&nvidia::discover(vantage))?.to_json())
+/// A specification of the Container Device Interface, as JSON, of NVIDIA's driver and processors.
+pub fn specification(driver_root: Option<HostPath>) -> Result<String, BoxFault> {
+    let nvidia = nvidia::discover(&vantage(driver_root));
+    Ok(cdi::write(&nvidia)?.to_json())
 }
 
 /// What stands between a guest and the processors of each maker that has some here. Where nobody has any, that
@@ -262,6 +279,16 @@ fn file(file: &nvidia::DriverFile) -> File {
         host: file.host.clone(),
         links: file.links.clone(),
         required: file.required,
+    }
+}
+
+fn obstacle(finding: &Finding) -> Obstacle {
+    let document = serde_json::to_value(finding).unwrap_or_default();
+    Obstacle {
+        cause: word(&document["cause"]),
+        severity: word(&finding.severity),
+        message: finding.message.clone(),
+        remedy: finding.remedy.clone(),
     }
 }
 

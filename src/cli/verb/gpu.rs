@@ -9,7 +9,7 @@ use crate::cli::meant::Meant;
 use crate::cli::render;
 use crate::cli::report::plain;
 use crate::cli::verb::Verb;
-use crate::ops::gpu::{self, Report};
+use crate::ops::gpu::{self, Obstacle, Report};
 
 #[derive(clap::Args)]
 #[command(arg_required_else_help = false)]
@@ -66,7 +66,7 @@ With --json, one object, `schema` 1, to which later versions only add:
   sockets      daemon, host, path
   searched     path, because, holds_driver, other_versions
   cards        vendor, driver, device, display, render, by_path, topology_node: of every maker
-  findings     severity (fatal, warning, detail), message, remedy, and more by kind of finding
+  findings     cause, severity (fatal, warning, detail), message, remedy
 
 Examples:
   coracle gpu list
@@ -92,20 +92,20 @@ Examples:
     fn carry_out(self, _meant: &Meant) -> Result<ExitCode, BoxFault> {
         match self.what {
             What::List(list) => list.carry_out(),
-            What::Cdi(root) => render::text(&gpu::specification(&root.vantage())?),
+            What::Cdi(root) => render::text(&gpu::specification(root.path())?),
         }
     }
 }
 
 impl RootFlag {
-    fn vantage(self) -> gpu::Vantage {
-        gpu::vantage(self.driver_root.map(HostPath::new))
+    fn path(self) -> Option<HostPath> {
+        self.driver_root.map(HostPath::new)
     }
 }
 
 impl List {
     fn carry_out(self) -> Result<ExitCode, BoxFault> {
-        let report = gpu::look(&self.root.vantage());
+        let report = gpu::list(self.root.path());
         if self.json {
             let value = serde_json::to_value(&report);
             return render::json(&value.expect("a report is text, numbers, booleans and lists"));
@@ -249,11 +249,11 @@ fn searched(report: &Report) -> Table {
     (vec!["SEARCHED", "BECAUSE OF", "HOLDS"], rows.collect())
 }
 
-fn finding(finding: &gpu::Finding) -> String {
-    let label = match finding.severity {
-        gpu::Severity::Fatal => "a run with --nvidia would be refused",
-        gpu::Severity::Warning => "warning",
-        gpu::Severity::Detail => "note",
+fn finding(finding: &Obstacle) -> String {
+    let label = match finding.severity.as_str() {
+        "fatal" => "a run would be refused",
+        "warning" => "warning",
+        _ => "note",
     };
     let remedy = finding.remedy.iter();
     let remedy = remedy.map(|remedy| format!("  to change that: {}\n", plain(remedy)));
