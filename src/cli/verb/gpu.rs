@@ -139,7 +139,7 @@ type Table = (Vec<&'static str>, Vec<Vec<String>>);
 fn driver(report: &Report) -> String {
     match &report.driver {
         Some(driver) if driver.from_kernel => {
-            format!("NVIDIA driver {}, says {}", driver.version, driver.source)
+            format!("NVIDIA driver {}, from {}", driver.version, driver.source)
         }
         Some(driver) => format!(
             "NVIDIA driver {}, by the name of {}; the kernel does not say",
