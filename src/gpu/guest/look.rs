@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 use super::{Compat, Guest, Libc, OWN_CONF, Provider, Shipped};
@@ -115,29 +117,20 @@ impl Eyes {
         places
     }
 
-    /// Every file that `soname` may lead to, in the order in which the loader of the guest tries them.
-    fn candidates(&mut self, soname: &str) -> Vec<Found> {
+    /// Every path that `soname` may lead to, in the order in which the loader of the guest tries them.
+    fn candidates(&self, soname: &str) -> Vec<GuestPath> {
         let in_places = |is_before_cache: bool| {
-            let places = self
-                .places
-                .iter()
-                .filter(move |place| place.is_before_cache == is_before_cache);
-            places
-                .map(|place| place.folder.path.join(soname))
-                .collect::<Vec<_>>()
+            let places = self.places.iter();
+            let places = places.filter(move |place| place.is_before_cache == is_before_cache);
+            places.map(|place| place.folder.path.join(soname))
         };
-        let entries = self.cache.entries.iter();
+        let cached = self.cache.entries.iter();
         let cached =
-            entries.filter(|entry| entry.name == soname.as_bytes() && entry.is_for(self.machine));
-        let cached = cached.filter_map(|entry| guest_path(&entry.path));
-        let paths: Vec<GuestPath> = in_places(true)
-            .into_iter()
+            cached.filter(|entry| entry.name == soname.as_bytes() && entry.is_for(self.machine));
+        let cached = cached.filter_map(|entry| GuestPath::new(OsStr::from_bytes(&entry.path)));
+        in_places(true)
             .chain(cached)
             .chain(in_places(false))
-            .collect();
-        paths
-            .iter()
-            .filter_map(|path| self.stack.file(path))
             .collect()
     }
 
@@ -145,13 +138,14 @@ impl Eyes {
         if soname.contains('/') {
             return None;
         }
-        // A loader passes by files of another machine.
-        let candidates = self.candidates(soname).into_iter();
-        let mut fitting = candidates.filter_map(|found| Some((read(&found)?, found.path)));
-        let (elf, path) = fitting.find(|(elf, _)| elf.machine() == Ok(self.machine))?;
-        Some(Provider {
-            path,
-            versions: elf.defines,
+        self.candidates(soname).iter().find_map(|path| {
+            let found = self.stack.file(path)?;
+            // A loader passes by files of another machine.
+            let elf = read(&found).filter(|elf| elf.machine() == Ok(self.machine))?;
+            Some(Provider {
+                path: found.path,
+                versions: elf.defines,
+            })
         })
     }
 
@@ -197,7 +191,10 @@ impl Eyes {
         let mut found: BTreeMap<GuestPath, Shipped> = BTreeMap::new();
         for soname in DRIVER {
             let beginning = soname.trim_end_matches('1');
-            for file in self.candidates(soname) {
+            for path in self.candidates(soname) {
+                let Some(file) = self.stack.file(&path) else {
+                    continue;
+                };
                 let path = file.path.as_path();
                 let is_other = path.starts_with(OWN) || path.iter().any(|part| part == "stubs");
                 let is_compat = compat
@@ -339,11 +336,6 @@ fn is_version(text: &str) -> bool {
 /// By numbers, as the loader compares names.
 fn order(one: &str, other: &str) -> Ordering {
     ldcache::order(one.as_bytes(), other.as_bytes())
-}
-
-fn guest_path(bytes: &[u8]) -> Option<GuestPath> {
-    use std::os::unix::ffi::OsStrExt;
-    GuestPath::new(std::ffi::OsStr::from_bytes(bytes))
 }
 
 fn place(path: &str) -> GuestPath {

@@ -129,6 +129,44 @@ fn the_c_library_and_its_version_are_told() {
 }
 
 #[test]
+fn a_real_image_is_told() {
+    crate::support::require!(Fixtures);
+    let root = RootDir::new(HostPath::new(crate::support::fixture::path("base")));
+    let names = ["libc.so.6", "libstdc++.so.6", "libX11.so.6"].map(str::to_owned);
+    let seen = look(&[root], &BTreeSet::from(names), &[]);
+    assert_eq!(seen.machine, Some(Ok(Machine::HERE)));
+    assert_eq!(seen.libc, Libc::Glibc(Some("2.36".to_owned())));
+    let lib = format!("/usr/lib/{}", Machine::HERE.triplet());
+    assert_eq!(
+        path_of(&seen, "libc.so.6"),
+        Some(format!("{lib}/libc.so.6"))
+    );
+    assert_eq!(
+        path_of(&seen, "libstdc++.so.6"),
+        Some(format!("{lib}/libstdc++.so.6.0.30"))
+    );
+    assert_eq!(seen.providers.len(), 2);
+    for version in ["GLIBC_2.17", "GLIBC_2.34"] {
+        assert!(
+            seen.providers["libc.so.6"]
+                .versions
+                .contains(&version.to_owned())
+        );
+    }
+    let cache = seen
+        .cache
+        .as_deref()
+        .and_then(Cache::parse)
+        .expect("its cache is whole");
+    assert!(cache.find(Machine::HERE, b"libstdc++.so.6").is_some());
+    assert!(
+        seen.loader_conf
+            .is_some_and(|conf| conf.starts_with(b"include "))
+    );
+    assert!(seen.shipped.is_empty() && seen.compat.is_empty() && seen.opencl_vendors.is_empty());
+}
+
+#[test]
 fn other_c_libraries_and_machines_are_told() {
     let nothing = see(&[&Tree::new()], &["libc.so.6"], &[]);
     assert_eq!(nothing, Guest::default());

@@ -1,117 +1,10 @@
-//! Caches of the dynamic loader: those of `ldconfig`, ours, and damaged ones.
-
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+//! Caches of the dynamic loader: golden ones, ours, and damaged ones.
 
 use coracle::gpu::ldcache::{Cache, Entry, order};
 use coracle::gpu::vantage::Machine;
 
-use super::elf_file::{ElfFile, Target};
-use crate::support::require;
-
-/// A root with libraries, which goes with everything in it.
-struct Root(PathBuf);
-
-impl Root {
-    fn new() -> Root {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("coracle-ldcache.{}.{count}", std::process::id());
-        let root = Root(std::env::temp_dir().join(name));
-        std::fs::create_dir_all(root.0.join("etc"))
-            .expect("the temporary directory takes directories");
-        root
-    }
-
-    fn put(&self, path: &str, file: &ElfFile) -> &Root {
-        let path = self.0.join(path);
-        std::fs::create_dir_all(path.parent().expect("it lies in the root"))
-            .expect("directories can be made");
-        std::fs::write(path, file.bytes()).expect("files can be written");
-        self
-    }
-
-    fn link(&self, path: &str, target: &str) -> &Root {
-        symlink(target, self.0.join(path)).expect("links can be made");
-        self
-    }
-
-    /// The root that tests/it/gpu/golden/ldcache/README describes.
-    fn golden() -> Root {
-        let root = Root::new();
-        let wide = |soname: &str| {
-            ElfFile::library(Target::X86_64)
-                .soname(soname)
-                .needed("libc.so.6")
-        };
-        let narrow = |soname: &str| ElfFile::library(Target::I386).soname(soname);
-        let (lib, lib32) = ("usr/lib/x86_64-linux-gnu", "usr/lib/i386-linux-gnu");
-        std::fs::write(
-            root.0.join("etc/ld.so.conf"),
-            format!("/{lib}\n/{lib32}\n/opt/odd\n"),
-        )
-        .expect("files can be written");
-        root.put(
-            &format!("{lib}/libc.so.6"),
-            &ElfFile::library(Target::X86_64).soname("libc.so.6"),
-        )
-        .put(
-            &format!("{lib}/libcuda.so.999.88.77"),
-            &wide("libcuda.so.1"),
-        )
-        .link(&format!("{lib}/libcuda.so.1"), "libcuda.so.999.88.77")
-        .put(&format!("{lib}/libz.so.1"), &wide("libz.so.1"))
-        .put(&format!("{lib}/libz.so.9"), &wide("libz.so.9"))
-        .put(&format!("{lib}/libz.so.10"), &wide("libz.so.10"))
-        .put(
-            &format!("{lib}/glibc-hwcaps/x86-64-v3/libz.so.1"),
-            &wide("libz.so.1"),
-        )
-        .put(
-            &format!("{lib32}/libcuda.so.1"),
-            &narrow("libcuda.so.1").needed("libc.so.6"),
-        )
-        .put(&format!("{lib32}/libtiny.so.2"), &narrow("libtiny.so.2"))
-        .put("opt/odd/libz.so.1", &wide("libz.so.1"));
-        root
-    }
-
-    /// What the host's `ldconfig` writes for it in `format`.
-    fn cache(&self, format: &str) -> Vec<u8> {
-        let name = format!("etc/cache.{format}");
-        let run = Command::new("/sbin/ldconfig")
-            .args([
-                "-X",
-                "-c",
-                format,
-                "-f",
-                "/etc/ld.so.conf",
-                "-C",
-                &format!("/{name}"),
-                "-r",
-            ])
-            .arg(&self.0)
-            .output()
-            .expect("ldconfig starts");
-        assert!(
-            run.status.success(),
-            "{}",
-            String::from_utf8_lossy(&run.stderr)
-        );
-        std::fs::read(self.0.join(name)).expect("ldconfig has written it")
-    }
-}
-
-impl Drop for Root {
-    fn drop(&mut self) {
-        let _the_test_has_its_result = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The files in tests/it/gpu/golden/ldcache: formats, and what `ldconfig -p` says of them.
-const GOLDEN: [(&str, &[u8], &str); 3] = [
+pub(super) const GOLDEN: [(&str, &[u8], &str); 3] = [
     (
         "new",
         include_bytes!("golden/ldcache/new"),
@@ -129,12 +22,12 @@ const GOLDEN: [(&str, &[u8], &str); 3] = [
     ),
 ];
 
-fn parse(bytes: &[u8]) -> Cache {
+pub(super) fn parse(bytes: &[u8]) -> Cache {
     Cache::parse(bytes).expect("it is a good cache")
 }
 
 /// A cache in the words of `ldconfig -p`.
-fn words(cache: &Cache) -> String {
+pub(super) fn words(cache: &Cache) -> String {
     let line = |entry: &Entry| {
         let kind = match entry.flags {
             0x0303 => "libc6,x86-64",
@@ -160,7 +53,7 @@ fn words(cache: &Cache) -> String {
     cache.entries.iter().map(line).collect()
 }
 
-fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+pub(super) fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
@@ -185,71 +78,6 @@ fn what_is_written_is_what_was_read() {
         assert_eq!(written == bytes, format == "new", "{format}");
     }
     assert_eq!(parse(GOLDEN[2].1), parse(GOLDEN[0].1));
-}
-
-#[test]
-fn the_host_s_ldconfig_agrees() {
-    require!(Ldconfig);
-    let mut caches = vec![];
-    let root = Root::golden();
-    for format in ["new", "old", "compat"] {
-        let bytes = root.cache(format);
-        let expected = GOLDEN
-            .iter()
-            .find(|golden| golden.0 == format)
-            .map(|golden| golden.2);
-        assert_eq!(Some(words(&parse(&bytes)).as_str()), expected, "{format}");
-        caches.push(bytes);
-    }
-    assert!(
-        parse(&caches[0]).write() == caches[0],
-        "it writes another order than we"
-    );
-    // What ldconfig says of one that we wrote.
-    let ours = Entry::of(
-        Machine::X86_64,
-        "libcuda.so.1",
-        "/usr/local/nvidia/lib64/libcuda.so.1",
-    );
-    let merged = parse(&caches[0]).with_first([ours]);
-    std::fs::write(root.0.join("etc/ours"), merged.write()).expect("files can be written");
-    let run = Command::new("/sbin/ldconfig")
-        .arg("-p")
-        .arg("-C")
-        .arg(root.0.join("etc/ours"))
-        .output();
-    let said = String::from_utf8(run.expect("ldconfig starts").stdout).expect("it says text");
-    let lines: String = said
-        .lines()
-        .filter_map(|line| line.strip_prefix('\t'))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    assert_eq!(lines, words(&merged));
-}
-
-#[test]
-fn real_caches_come_out_as_they_were_and_are_in_order() {
-    require!(Ldconfig);
-    let bytes = std::fs::read("/etc/ld.so.cache").expect("a host with ldconfig has a cache");
-    let cache = parse(&bytes);
-    assert!(
-        cache.entries.len() > 50,
-        "only {} libraries",
-        cache.entries.len()
-    );
-    assert!(cache.write() == bytes);
-    for pair in cache.entries.windows(2) {
-        let (one, other) = (&pair[0], &pair[1]);
-        assert!(
-            order(&one.name, &other.name).is_ge(),
-            "{} before {}",
-            text(&one.name),
-            text(&other.name)
-        );
-        if one.name == other.name {
-            assert!(one.flags >= other.flags, "{}", text(&one.name));
-        }
-    }
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod elf;
 pub(crate) mod elf_file;
 mod guest;
 mod ldcache;
+mod loader;
 mod preflight;
 mod terminal;
