@@ -2,9 +2,14 @@
 
 use serde::Serialize;
 
+use crate::base::env;
 use crate::base::path::HostPath;
 use crate::engine::select::{self, EngineWish, Mode};
 use crate::gpu;
+use crate::gpu::drm::{self, Vendor};
+use crate::gpu::nvidia::{self, DriverVersion, NodeRole, Nvidia, Processor};
+use crate::gpu::preflight::{self, Finding, Wanted};
+use crate::gpu::vantage::Vantage;
 use crate::host::{Ask, Fact, HostFacts};
 
 /// Everything that was found.
@@ -18,6 +23,19 @@ pub struct Report {
     pub auto: Option<&'static str>,
     /// The device nodes of graphics processors.
     pub gpu_nodes: Vec<String>,
+    /// What else is known of them.
+    pub gpu: Processors,
+}
+
+/// The graphics processors, and what would keep a run from them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Processors {
+    /// NVIDIA's driver, and where its version stands.
+    pub nvidia_driver: Option<DriverVersion>,
+    /// NVIDIA's processors, in the order of their bus ids.
+    pub nvidia: Vec<Processor>,
+    /// What would keep a run from the processors of any maker of which there is a trace here.
+    pub findings: Vec<Finding>,
 }
 
 /// One thing that was tried.
@@ -47,8 +65,9 @@ pub struct Verdict {
 }
 
 /// Asks the host everything. `store` and `temporary` are where coracle would keep images
-/// and put temporary files. Forks, so it wants a process with one thread.
-pub fn doctor(store: HostPath, temporary: HostPath) -> Report {
+/// and put temporary files; `driver_root` is the tree with NVIDIA's driver, if that is not the host's. Forks, so it
+/// wants a process with one thread.
+pub fn doctor(store: HostPath, temporary: HostPath, driver_root: Option<HostPath>) -> Report {
     let facts = HostFacts::new(store, temporary);
     let checks: Vec<Check> = Ask::ALL.iter().map(|ask| check(*ask, &facts)).collect();
     // Where a run would simply try namespaces, we have tried already and know.
@@ -61,7 +80,49 @@ pub fn doctor(store: HostPath, temporary: HostPath) -> Report {
         checks,
         engines,
         gpu_nodes: gpu::nodes().iter().map(ToString::to_string).collect(),
+        gpu: processors(&driver_root.map_or_else(Vantage::host, Vantage::of_root)),
     }
+}
+
+fn processors(vantage: &Vantage) -> Processors {
+    let nvidia = nvidia::discover(vantage);
+    let cards = drm::discover(vantage);
+    let mut findings = Vec::new();
+    if has_trace(&nvidia) {
+        let open = nvidia.processors.iter().enumerate();
+        let open = open.filter(|(_, processor)| processor.index.is_some());
+        let open: Vec<usize> = open.map(|(position, _)| position).collect();
+        // Set and empty means something here, which `env::get` would not tell from unset.
+        let all = env::all();
+        let visible = all
+            .iter()
+            .find(|(name, _)| name == env::CUDA_VISIBLE_DEVICES);
+        findings.extend(preflight::check_host(
+            &nvidia,
+            &Wanted {
+                processors: Some(&open),
+                cuda_visible: visible.map(|(_, value)| value.as_os_str()),
+            },
+        ));
+    }
+    let has_card = |vendor: Vendor| cards.cards_of(vendor).next().is_some();
+    if cards.kfd.is_some() || has_card(Vendor::Amd) {
+        findings.extend(preflight::check_amd(&cards));
+    }
+    if has_card(Vendor::Intel) {
+        findings.extend(preflight::check_intel(&cards));
+    }
+    Processors {
+        nvidia_driver: nvidia.driver,
+        nvidia: nvidia.processors,
+        findings,
+    }
+}
+
+/// Whether there is a driver, or half of one. On a host without any, what it lacks is no finding.
+fn has_trace(nvidia: &Nvidia) -> bool {
+    let mut nodes = nvidia.nodes.iter();
+    nvidia.driver.is_some() || nodes.any(|node| node.role != NodeRole::Dri)
 }
 
 fn check(ask: Ask, facts: &HostFacts) -> Check {

@@ -1,20 +1,25 @@
 //! `coracle doctor`: what this host allows, and which engine a run takes.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::base::env;
 use crate::base::fault::BoxFault;
+use crate::base::path::HostPath;
 use crate::cli::meant::Meant;
 use crate::cli::render;
 use crate::cli::report::plain;
 use crate::cli::verb::Verb;
-use crate::ops::doctor::{self, Report};
+use crate::ops::doctor::{self, Processors, Report};
 
 #[derive(clap::Args)]
 pub(crate) struct Doctor {
     /// Print as JSON
     #[arg(long)]
     json: bool,
+    /// Where NVIDIA's driver lies, if not in the host's own tree
+    #[arg(long, value_name = "DIR")]
+    driver_root: Option<PathBuf>,
 }
 
 impl Verb for Doctor {
@@ -25,7 +30,8 @@ impl Verb for Doctor {
 Everything is tried, nothing is guessed from versions; nothing is left behind.";
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
-        let report = doctor::doctor(meant.home()?, env::temporary_dir());
+        let driver_root = self.driver_root.map(HostPath::new);
+        let report = doctor::doctor(meant.home()?, env::temporary_dir(), driver_root);
         if self.json {
             let value = serde_json::to_value(&report);
             return render::json(&value.expect("a report is strings, booleans and lists"));
@@ -62,11 +68,40 @@ fn text(report: &Report) -> String {
         nodes => nodes.join(" "),
     };
     lines.push(format!("GPU nodes: {nodes}"));
+    lines.extend(processors(&report.gpu));
+    lines.push(String::new());
     let auto = report
         .auto
         .unwrap_or("none; see above what would have to change");
     lines.push(format!("a run takes: {auto}"));
     lines.join("\n") + "\n"
+}
+
+fn processors(found: &Processors) -> Vec<String> {
+    let driver = found.nvidia_driver.as_ref();
+    let driver = driver.map(|driver| format!("{}, says `{}`", driver.version, driver.source));
+    let mut lines = vec![format!(
+        "NVIDIA driver: {}",
+        plain(driver.as_deref().unwrap_or("none"))
+    )];
+    for processor in &found.nvidia {
+        let index = processor.index.map(|index| index.to_string());
+        let model = processor.model.as_deref().unwrap_or("of an unknown model");
+        let closed = if index.is_none() {
+            ", closed to this user"
+        } else {
+            ""
+        };
+        let number = index.as_deref().unwrap_or("-");
+        let line = format!("GPU {number}: {model}, {}{closed}", processor.bus_id);
+        lines.push(plain(&line));
+    }
+    for finding in &found.findings {
+        let line = format!("GPU {}: {}", finding.severity, finding.message);
+        lines.push(plain(&line));
+        lines.extend(remedy(finding.remedy.as_deref()));
+    }
+    lines
 }
 
 fn remedy(remedy: Option<&str>) -> Option<String> {

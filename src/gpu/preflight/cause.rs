@@ -302,7 +302,7 @@ pub enum Cause {
     #[error("there is no `/dev/dri/renderD*` of {maker} on this host or in this job")]
     NoRenderNode {
         /// The maker's name.
-        maker: &'static str,
+        maker: String,
     },
 }
 

@@ -21,7 +21,7 @@ use crate::gpu::nvidia::{DriverFile, Nvidia};
 use crate::gpu::vantage::Machine;
 
 pub use cause::Cause;
-pub use ports::{Port, Ports, check_amd, check_intel};
+pub use ports::{check_amd, check_intel};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -33,6 +33,16 @@ pub enum Severity {
     Warning,
     /// No program of the guest could compute; it is not started.
     Fatal,
+}
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Severity::Detail => "detail",
+            Severity::Warning => "warning",
+            Severity::Fatal => "fatal",
+        })
+    }
 }
 
 /// One cause that was found.

@@ -1,16 +1,17 @@
 //! AMD and Intel: nodes that are absent or closed.
 
+use coracle::gpu::drm::{Drm, Vendor};
 use coracle::gpu::nvidia::Access;
 
 use super::Row;
-use super::world::Other;
+use super::world::{card, port};
 
 const RENDER: &str = "-> run this on a host with such a GPU and its kernel module, or in a job ask the scheduler for a GPU";
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "AMD: no module",
-        change: |world| world.amd = Some(Other::default()),
+        change: |world| world.amd = Some(Drm::default()),
         said: &[
             "fatal: there is no `/dev/kfd`: this host or job has no AMD processor for compute",
             "-> have the administrator load the kernel module amdgpu (`modprobe amdgpu`), or in a job ask the scheduler for a GPU",
@@ -21,9 +22,13 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "AMD: the user is not in the group",
         change: |world| {
-            world.amd = Some(Other {
-                kfd: Some(Access::Denied("crw-rw---- root render".to_owned())),
-                render: vec![Access::Granted],
+            world.amd = Some(Drm {
+                kfd: Some(port(
+                    "/dev/kfd",
+                    Access::Denied("crw-rw---- root render".to_owned()),
+                )),
+                cards: vec![card(Vendor::Amd, Access::Granted)],
+                ..Drm::default()
             });
         },
         said: &[
@@ -34,9 +39,13 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "AMD: a job was given the second of two",
         change: |world| {
-            world.amd = Some(Other {
-                kfd: Some(Access::Granted),
-                render: vec![Access::Cgroup, Access::Granted],
+            world.amd = Some(Drm {
+                kfd: Some(port("/dev/kfd", Access::Granted)),
+                cards: vec![
+                    card(Vendor::Amd, Access::Cgroup),
+                    card(Vendor::Amd, Access::Granted),
+                ],
+                ..Drm::default()
             });
         },
         said: &[],
@@ -44,9 +53,12 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "Intel: a job without GPU",
         change: |world| {
-            world.intel = Some(Other {
-                kfd: None,
-                render: vec![Access::Cgroup],
+            world.intel = Some(Drm {
+                cards: vec![
+                    card(Vendor::Intel, Access::Cgroup),
+                    card(Vendor::Amd, Access::Granted),
+                ],
+                ..Drm::default()
             });
         },
         said: &[
@@ -55,8 +67,23 @@ pub(super) const ROWS: &[Row] = &[
         ],
     },
     Row {
-        name: "Intel: no such card",
-        change: |world| world.intel = Some(Other::default()),
+        name: "Intel: nothing tells whose the card is",
+        change: |world| {
+            world.intel = Some(Drm {
+                cards: vec![card(Vendor::Unknown, Access::Granted)],
+                ..Drm::default()
+            });
+        },
+        said: &[],
+    },
+    Row {
+        name: "Intel: another maker's card only",
+        change: |world| {
+            world.intel = Some(Drm {
+                cards: vec![card(Vendor::Amd, Access::Granted)],
+                ..Drm::default()
+            });
+        },
         said: &[
             "fatal: there is no `/dev/dri/renderD*` of Intel on this host or in this job",
             RENDER,

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use coracle::base::path::{GuestPath, HostPath};
+use coracle::gpu::drm::{Card, Drm, Port, Vendor};
 use coracle::gpu::guest::{Guest, Libc, Provider};
 use coracle::gpu::nvidia::{
     Access, DriverFile, DriverVersion, FileKind, Flavour, Group, Node, NodeRole, Nvidia, Processor,
     Reason, Searched, Verdict, Wants,
 };
 use coracle::gpu::preflight::{
-    self, Finding, Port, Ports, Setting, Wanted, check_amd, check_guest, check_host, check_intel,
+    Finding, Setting, Wanted, check_amd, check_guest, check_host, check_intel,
 };
 use coracle::gpu::vantage::Machine;
 
@@ -18,15 +19,6 @@ use coracle::gpu::vantage::Machine;
 pub(super) const DRIVER: &str = "580.159.04";
 /// The directory of its libraries on the host.
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
-
-/// The nodes of a maker other than NVIDIA.
-#[derive(Default)]
-pub(super) struct Other {
-    /// `/dev/kfd`.
-    pub(super) kfd: Option<Access>,
-    /// Render nodes.
-    pub(super) render: Vec<Access>,
-}
 
 /// All that the checks go by.
 pub(super) struct World {
@@ -36,8 +28,8 @@ pub(super) struct World {
     pub(super) cuda_visible: Option<&'static str>,
     pub(super) compat: Option<GuestPath>,
     pub(super) library_path: Vec<GuestPath>,
-    pub(super) amd: Option<Other>,
-    pub(super) intel: Option<Other>,
+    pub(super) amd: Option<Drm>,
+    pub(super) intel: Option<Drm>,
 }
 
 /// An absolute path.
@@ -223,8 +215,8 @@ impl World {
         };
         let mut findings = check_host(&self.nvidia, &wanted);
         findings.extend(check_guest(&self.nvidia, &self.guest, &setting, &wanted));
-        findings.extend(ports(&self.amd, check_amd));
-        findings.extend(ports(&self.intel, check_intel));
+        findings.extend(self.amd.iter().flat_map(check_amd));
+        findings.extend(self.intel.iter().flat_map(check_intel));
         findings
     }
 
@@ -271,18 +263,24 @@ impl World {
     }
 }
 
-fn ports(other: &Option<Other>, check: fn(&Ports) -> Vec<Finding>) -> Vec<preflight::Finding> {
-    let Some(other) = other else {
-        return Vec::new();
-    };
-    let [kfd, render] = ["/dev/kfd", "/dev/dri/renderD129"].map(HostPath::new);
-    let port = |access| Port {
-        host: &render,
+/// A node of another maker's.
+pub(super) fn port(path: &str, access: Access) -> Port {
+    Port {
+        path: guest(path),
+        host: HostPath::new(path),
         access,
-    };
-    let nodes: Vec<Port> = other.render.iter().map(port).collect();
-    check(&Ports {
-        kfd: other.kfd.as_ref().map(|access| Port { host: &kfd, access }),
-        render: &nodes,
-    })
+    }
+}
+
+/// A card with a render node.
+pub(super) fn card(vendor: Vendor, access: Access) -> Card {
+    Card {
+        vendor,
+        driver: None,
+        device: None,
+        display: None,
+        render: Some(port("/dev/dri/renderD129", access)),
+        by_path: Vec::new(),
+        topology_node: None,
+    }
 }
