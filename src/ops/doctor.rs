@@ -6,11 +6,12 @@ use crate::base::env;
 use crate::base::path::HostPath;
 use crate::engine::select::{self, EngineWish, Mode};
 use crate::gpu;
-use crate::gpu::drm::{self, Vendor};
-use crate::gpu::nvidia::{self, DriverVersion, NodeRole, Nvidia, Processor};
-use crate::gpu::preflight::{self, Finding, Wanted};
+use crate::gpu::drm;
+use crate::gpu::nvidia::{self, DriverVersion, Flavour, Processor};
+use crate::gpu::preflight::{Cause, Finding};
 use crate::gpu::vantage::Vantage;
 use crate::host::{Ask, Fact, HostFacts};
+use crate::ops;
 
 /// Everything that was found.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +33,8 @@ pub struct Report {
 pub struct Processors {
     /// NVIDIA's driver, and where its version stands.
     pub nvidia_driver: Option<DriverVersion>,
+    /// Whose kernel that driver is in.
+    pub nvidia_flavour: Flavour,
     /// NVIDIA's processors, in the order of their bus ids.
     pub nvidia: Vec<Processor>,
     /// What would keep a run from the processors of any maker of which there is a trace here.
@@ -80,49 +83,39 @@ pub fn doctor(store: HostPath, temporary: HostPath, driver_root: Option<HostPath
         checks,
         engines,
         gpu_nodes: gpu::nodes().iter().map(ToString::to_string).collect(),
-        gpu: processors(&driver_root.map_or_else(Vantage::host, Vantage::of_root)),
+        gpu: processors(&ops::gpu::vantage(driver_root)),
     }
 }
 
-fn processors(vantage: &Vantage) -> Processors {
+impl Processors {
+    /// The driver in a few words.
+    pub fn driver(&self) -> String {
+        match (&self.nvidia_driver, self.nvidia_flavour) {
+            (Some(driver), _) => format!("{}, by `{}`", driver.version, driver.source),
+            (None, Flavour::Wsl) => "that of Windows".to_owned(),
+            (None, Flavour::Native) => "none".to_owned(),
+        }
+    }
+}
+
+/// Looks at the processors of a host as a run would.
+pub fn processors(vantage: &Vantage) -> Processors {
     let nvidia = nvidia::discover(vantage);
-    let cards = drm::discover(vantage);
-    let mut findings = Vec::new();
-    if has_trace(&nvidia) {
-        let open = nvidia.processors.iter().enumerate();
-        let open = open.filter(|(_, processor)| processor.index.is_some());
-        let open: Vec<usize> = open.map(|(position, _)| position).collect();
-        // Set and empty means something here, which `env::get` would not tell from unset.
-        let all = env::all();
-        let visible = all
-            .iter()
-            .find(|(name, _)| name == env::CUDA_VISIBLE_DEVICES);
-        findings.extend(preflight::check_host(
-            &nvidia,
-            &Wanted {
-                processors: Some(&open),
-                cuda_visible: visible.map(|(_, value)| value.as_os_str()),
-            },
-        ));
-    }
-    let has_card = |vendor: Vendor| cards.cards_of(vendor).next().is_some();
-    if cards.kfd.is_some() || has_card(Vendor::Amd) {
-        findings.extend(preflight::check_amd(&cards));
-    }
-    if has_card(Vendor::Intel) {
-        findings.extend(preflight::check_intel(&cards));
-    }
+    // Set and empty means something here, which `env::get` would not tell from unset.
+    let all = env::all();
+    let visible = all
+        .iter()
+        .find(|(name, _)| name == env::CUDA_VISIBLE_DEVICES);
+    let visible = visible.map(|(_, value)| value.as_os_str());
+    let mut findings = ops::gpu::findings(&nvidia, &drm::discover(vantage), visible);
+    // On most hosts that none is there is no finding: whoever wants one asks `gpu list`, or runs something.
+    findings.retain(|finding| !matches!(finding.cause, Cause::NoDriver { .. }));
     Processors {
         nvidia_driver: nvidia.driver,
+        nvidia_flavour: nvidia.flavour,
         nvidia: nvidia.processors,
         findings,
     }
-}
-
-/// Whether there is a driver, or half of one. On a host without any, what it lacks is no finding.
-fn has_trace(nvidia: &Nvidia) -> bool {
-    let mut nodes = nvidia.nodes.iter();
-    nvidia.driver.is_some() || nodes.any(|node| node.role != NodeRole::Dri)
 }
 
 fn check(ask: Ask, facts: &HostFacts) -> Check {

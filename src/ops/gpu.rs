@@ -1,6 +1,7 @@
 //! `coracle gpu list`: what of graphics processors is found here, and what would become of it in a guest.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use crate::gpu::cdi;
 use crate::gpu::drm::{self, Card, Drm, Port, Vendor};
 use crate::gpu::node::Names;
 use crate::gpu::nvidia::{self, Access, DriverVersion, NodeRole, Nvidia, Searched, Tree, Verdict};
-use crate::gpu::preflight::{self, Finding, Ports, Wanted};
+use crate::gpu::preflight::{self, Finding, Wanted};
 use crate::gpu::vantage::Vantage;
 use crate::plan::gpu::PLACE;
 
@@ -141,7 +142,7 @@ pub fn vantage(driver_root: Option<HostPath>) -> Vantage {
 pub fn look(vantage: &Vantage) -> Report {
     let nvidia = nvidia::discover(vantage);
     let drm = drm::discover(vantage);
-    let findings = findings(&nvidia, &drm).iter().map(obstacle).collect();
+    let findings = findings(&nvidia, &drm, None).iter().map(obstacle).collect();
     let nodes = nodes(&nvidia, &drm, &Names::read(vantage));
     let (taken, left): (Vec<File>, Vec<File>) =
         nvidia.files.iter().map(file).partition(|file| file.taken);
@@ -172,8 +173,8 @@ pub fn specification(driver_root: Option<HostPath>) -> Result<String, BoxFault> 
 }
 
 /// What stands between a guest and the processors of each maker that has some here. Where nobody has any, that
-/// NVIDIA's driver is missing is what most people want to know.
-pub fn findings(nvidia: &Nvidia, drm: &Drm) -> Vec<Finding> {
+/// NVIDIA's driver is missing is what most people want to know. `cuda_visible` is `CUDA_VISIBLE_DEVICES`, if that counts.
+pub fn findings(nvidia: &Nvidia, drm: &Drm, cuda_visible: Option<&OsStr>) -> Vec<Finding> {
     let has_nvidia =
         nvidia.driver.is_some() || !nvidia.nodes.is_empty() || !nvidia.files.is_empty();
     let has = |vendor| drm.cards_of(vendor).next().is_some();
@@ -185,7 +186,7 @@ pub fn findings(nvidia: &Nvidia, drm: &Drm) -> Vec<Finding> {
         let positions: Vec<usize> = open.map(|(at, _)| at).collect();
         let wanted = Wanted {
             processors: Some(&positions),
-            cuda_visible: None,
+            cuda_visible,
         };
         findings.extend(preflight::check_host(nvidia, &wanted));
     }
@@ -193,24 +194,12 @@ pub fn findings(nvidia: &Nvidia, drm: &Drm) -> Vec<Finding> {
         if !is_there {
             continue;
         }
-        let render: Vec<preflight::Port<'_>> = drm.render_of(vendor).map(checked).collect();
-        let ports = Ports {
-            kfd: drm.kfd.as_ref().map(checked),
-            render: &render,
-        };
         findings.extend(match vendor {
-            Vendor::Amd => preflight::check_amd(&ports),
-            _ => preflight::check_intel(&ports),
+            Vendor::Amd => preflight::check_amd(drm),
+            _ => preflight::check_intel(drm),
         });
     }
     findings
-}
-
-fn checked(port: &Port) -> preflight::Port<'_> {
-    preflight::Port {
-        host: &port.host,
-        access: &port.access,
-    }
 }
 
 fn nodes(nvidia: &Nvidia, drm: &Drm, names: &Names) -> Vec<Node> {

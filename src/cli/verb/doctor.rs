@@ -17,7 +17,7 @@ pub(crate) struct Doctor {
     /// Print as JSON
     #[arg(long)]
     json: bool,
-    /// Where NVIDIA's driver lies, if not in the host's own tree
+    /// Where the root is in which NVIDIA's driver was installed [default: $CORACLE_DRIVER_ROOT, else /]
     #[arg(long, value_name = "DIR")]
     driver_root: Option<PathBuf>,
 }
@@ -78,12 +78,7 @@ fn text(report: &Report) -> String {
 }
 
 fn processors(found: &Processors) -> Vec<String> {
-    let driver = found.nvidia_driver.as_ref();
-    let driver = driver.map(|driver| format!("{}, says `{}`", driver.version, driver.source));
-    let mut lines = vec![format!(
-        "NVIDIA driver: {}",
-        plain(driver.as_deref().unwrap_or("none"))
-    )];
+    let mut lines = vec![format!("NVIDIA driver: {}", plain(&found.driver()))];
     for processor in &found.nvidia {
         let index = processor.index.map(|index| index.to_string());
         let model = processor.model.as_deref().unwrap_or("of an unknown model");

@@ -6,6 +6,8 @@ mod host;
 mod image;
 mod ports;
 mod requires;
+mod tree;
+mod trees;
 mod world;
 
 use coracle::base::fault::Fault;
