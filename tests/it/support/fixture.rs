@@ -21,7 +21,7 @@ pub(crate) fn image(tag: &str) -> String {
 
 /// Whether everything was made; the error says what to do.
 pub(crate) fn ready() -> Result<(), String> {
-    for part in ["tls", "htpasswd", "debs", "bin", "oci", "registry"] {
+    for part in ["tls", "htpasswd", "debs", "bin", "gpu", "oci", "registry"] {
         if !path(&format!("{part}.stamp")).exists() {
             return Err(format!(
                 "{} is missing; run ci/fixtures as root",
