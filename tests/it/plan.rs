@@ -1,5 +1,6 @@
 //! Plans are pure: tables of wishes and facts, and what comes of them.
 
+mod gpu;
 mod users;
 
 use std::ffi::OsString;

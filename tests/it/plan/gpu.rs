@@ -1,0 +1,572 @@
+//! What a driver adds to a plan: lines of `run --explain`, for hosts and images that are described.
+
+use std::collections::BTreeSet;
+
+use coracle::base::path::{GuestPath, HostPath};
+use coracle::gpu::Findings;
+use coracle::gpu::guest::{Compat, Guest, Libc, Provider};
+use coracle::gpu::ldcache::{Cache, Entry};
+use coracle::gpu::nvidia::{
+    Access, DriverFile, DriverVersion, FileKind, Group, Node, NodeRole, Nvidia, Processor, Verdict,
+    Wants,
+};
+use coracle::gpu::vantage::Machine;
+use coracle::plan::gpu::loader::OWN_CONF;
+use coracle::plan::wish::{GpuWish, Via, Wish};
+use coracle::plan::{RunPlan, explain};
+
+use super::{World, pairs, strings, texts};
+
+const VERSION: &str = "580.1";
+
+/// A host with two processors, and an image with glibc.
+struct Scene {
+    world: World,
+    wish: Wish,
+    found: Findings,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let guest = Guest {
+            libc: Libc::Glibc(Some("2.36".into())),
+            machine: Some(Ok(Machine::HERE)),
+            loader_conf: Some(b"include /etc/ld.so.conf.d/*.conf\n".to_vec()),
+            ..Guest::default()
+        };
+        let wish = Wish {
+            gpu: GpuWish {
+                nvidia: Some(Via::Discovery),
+                ..GpuWish::default()
+            },
+            ..Wish::default()
+        };
+        Scene {
+            world: World::new(),
+            wish,
+            found: Findings {
+                nvidia: Some(driver()),
+                guest,
+                ..Findings::default()
+            },
+        }
+    }
+
+    fn driver(&mut self) -> &mut Nvidia {
+        self.found
+            .nvidia
+            .as_mut()
+            .expect("a scene begins with a driver")
+    }
+
+    /// The caller's environment.
+    fn caller(mut self, variables: &[(&str, &str)]) -> Scene {
+        self.world.environment.extend(pairs(variables));
+        self
+    }
+
+    fn image(mut self, variables: &[&str]) -> Scene {
+        self.world.image.env = strings(variables);
+        self
+    }
+
+    fn typed(mut self, variables: &[&str]) -> Scene {
+        self.wish.environment = texts(variables);
+        self
+    }
+
+    fn gpus(mut self, choice: &str) -> Scene {
+        self.wish.gpu.gpus = Some(choice.to_owned());
+        self
+    }
+
+    fn plan(mut self) -> Result<RunPlan, String> {
+        self.world.gpu = Some(self.found);
+        self.world
+            .plan(&self.wish)
+            .map_err(|error| error.to_string())
+    }
+
+    /// The lines of the explained plan that begin with one of `subjects`.
+    fn lines(self, subjects: &[&str]) -> Vec<String> {
+        let text = explain::text(&self.plan().expect("a sound scene"));
+        let is_meant = |line: &&str| subjects.iter().any(|subject| line.starts_with(subject));
+        let tidy = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        text.lines().filter(is_meant).map(tidy).collect()
+    }
+
+    /// Checks one variable of the guest's environment.
+    #[track_caller]
+    fn check(self, name: &str, expected: Option<&str>) {
+        let plan = self.plan().expect("a sound scene");
+        assert_eq!(super::value(&plan, name), expected, "{name}");
+    }
+}
+
+fn driver() -> Nvidia {
+    let library = |stem: &str, soname: &str, group| {
+        let name = format!("lib64/{stem}.so.{VERSION}");
+        file(FileKind::Library, group, &name, &[soname])
+    };
+    let mut cuda = library("libcuda", "libcuda.so.1", Group::Compute);
+    cuda.links.push("libcuda.so".to_owned());
+    cuda.required = true;
+    Nvidia {
+        driver: Some(DriverVersion {
+            version: VERSION.to_owned(),
+            source: HostPath::new("/sys/module/nvidia/version"),
+            from_kernel: true,
+        }),
+        files: vec![
+            cuda,
+            library("libnvidia-ml", "libnvidia-ml.so.1", Group::Utility),
+            library(
+                "libnvidia-ptxjitcompiler",
+                "libnvidia-ptxjitcompiler.so.1",
+                Group::Compute,
+            ),
+            library("libGLX_nvidia", "libGLX_nvidia.so.0", Group::Graphics),
+            file(FileKind::Program, Group::Utility, "bin/nvidia-smi", &[]),
+        ],
+        processors: (0..2).map(processor).collect(),
+        nodes: [
+            ("nvidiactl", NodeRole::Control),
+            ("nvidia0", NodeRole::Processor),
+            ("nvidia1", NodeRole::Processor),
+            ("nvidia-uvm", NodeRole::Uvm),
+        ]
+        .map(|(name, role)| node(name, role))
+        .to_vec(),
+        uvm_loaded: Some(true),
+        ..Nvidia::default()
+    }
+}
+
+fn file(kind: FileKind, group: Group, name: &str, links: &[&str]) -> DriverFile {
+    let own = name.rsplit('/').next().expect("a name has a last part");
+    DriverFile {
+        kind,
+        group,
+        path: GuestPath::root().join("drv").join(own),
+        host: HostPath::new("/drv").join(own),
+        name: name.to_owned(),
+        links: strings(links),
+        text: None,
+        required: false,
+        verdict: Verdict::Taken,
+        wants: Wants::default(),
+    }
+}
+
+fn processor(number: usize) -> Processor {
+    Processor {
+        index: Some(number),
+        bus_id: format!("0000:0{number}:00.0"),
+        uuid: Some(format!("GPU-{number}")),
+        minor: u32::try_from(number).ok(),
+        model: Some("NVIDIA H200".to_owned()),
+        mig: Vec::new(),
+        dri: Vec::new(),
+    }
+}
+
+fn node(name: &str, role: NodeRole) -> Node {
+    Node {
+        path: GuestPath::root().join("dev").join(name),
+        host: HostPath::new("/dev").join(name),
+        role,
+        access: Access::Granted,
+    }
+}
+
+fn content<'a>(plan: &'a RunPlan, path: &str) -> Option<&'a [u8]> {
+    let mut found = plan.files.iter().filter(|file| file.path.as_path() == path);
+    let content = found.next().map(|file| file.content.as_slice());
+    assert!(found.next().is_none(), "{path} is written twice");
+    content
+}
+
+/// The entries of the cache that a plan writes, as `name path`.
+fn cache(plan: &RunPlan) -> Vec<String> {
+    let cache = Cache::parse(content(plan, "/etc/ld.so.cache").expect("a cache"));
+    let entries = cache.expect("a cache that can be read").entries;
+    let text = |entry: &Entry| {
+        let words =
+            [&entry.name, &entry.path].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        words.join(" ")
+    };
+    entries.iter().map(text).collect()
+}
+
+fn entry(name: &str, path: &str) -> Entry {
+    Entry::of(Machine::HERE, name, path)
+}
+
+#[test]
+fn the_farm_holds_files_and_the_names_that_lead_to_them() {
+    assert_eq!(
+        Scene::new().lines(&["mount        /usr", "   "]),
+        [
+            "mount /usr/local/nvidia from a directory of this run's own, read-only",
+            "bin/nvidia-smi from /drv/nvidia-smi",
+            "lib64/libGLX_nvidia.so.0 -> libGLX_nvidia.so.580.1",
+            "lib64/libGLX_nvidia.so.580.1 from /drv/libGLX_nvidia.so.580.1",
+            "lib64/libcuda.so -> libcuda.so.580.1",
+            "lib64/libcuda.so.1 -> libcuda.so.580.1",
+            "lib64/libcuda.so.580.1 from /drv/libcuda.so.580.1",
+            "lib64/libnvidia-ml.so.1 -> libnvidia-ml.so.580.1",
+            "lib64/libnvidia-ml.so.580.1 from /drv/libnvidia-ml.so.580.1",
+            "lib64/libnvidia-ptxjitcompiler.so.1 -> libnvidia-ptxjitcompiler.so.580.1",
+            "lib64/libnvidia-ptxjitcompiler.so.580.1 from /drv/libnvidia-ptxjitcompiler.so.580.1",
+        ]
+    );
+    // The user's own mount stays, and the farm goes where it changes nothing of the host.
+    let mut elsewhere = Scene::new();
+    elsewhere.wish.volumes = texts(&["/opt:/usr/local"]);
+    assert_eq!(
+        elsewhere.lines(&["mount        /usr", "mount        /.c"]),
+        [
+            "mount /usr/local from /opt",
+            "mount /.coracle/nvidia from a directory of this run's own, read-only",
+        ]
+    );
+}
+
+#[test]
+fn groups_are_left_out_when_the_user_says_so_and_not_when_the_image_does() {
+    let graphics = |scene: Scene| {
+        let lines = scene.lines(&["   "]);
+        lines.iter().any(|line| line.contains("libGLX_nvidia"))
+    };
+    const NAME: &str = "NVIDIA_DRIVER_CAPABILITIES";
+    let compute = "NVIDIA_DRIVER_CAPABILITIES=compute,utility";
+    assert!(graphics(Scene::new().image(&[compute])));
+    assert!(!graphics(Scene::new().typed(&[compute])));
+    assert!(!graphics(Scene::new().caller(&[(NAME, "compute")])));
+    assert!(graphics(
+        Scene::new()
+            .caller(&[(NAME, "compute")])
+            .typed(&["NVIDIA_DRIVER_CAPABILITIES=all"])
+    ));
+    assert!(!graphics(
+        Scene::new()
+            .gpus("all,capabilities=compute")
+            .image(&[compute])
+    ));
+    Scene::new()
+        .image(&[compute])
+        .check(NAME, Some("compute,graphics,ngx,utility,video"));
+    Scene::new()
+        .typed(&[compute])
+        .check(NAME, Some("compute,utility"));
+    let unknown = Scene::new()
+        .typed(&["NVIDIA_DRIVER_CAPABILITIES=magic"])
+        .plan();
+    assert!(unknown.expect_err("an unknown word").contains("`magic`"));
+}
+
+#[test]
+fn devices_that_were_not_chosen_are_closed() {
+    let masks = |scene: Scene| scene.lines(&["mount        /dev/"]);
+    let none: &[&str] = &[];
+    let one = ["mount /dev/nvidia0 cannot be opened"];
+    let visible = "NVIDIA_VISIBLE_DEVICES";
+    assert_eq!(masks(Scene::new()), none);
+    assert_eq!(masks(Scene::new().gpus("1")), one);
+    assert_eq!(
+        masks(Scene::new().typed(&["NVIDIA_VISIBLE_DEVICES=1"])),
+        one
+    );
+    assert_eq!(masks(Scene::new().caller(&[(visible, "GPU-1")])), one);
+    assert_eq!(
+        masks(Scene::new().image(&["NVIDIA_VISIBLE_DEVICES=1"])),
+        none
+    );
+    assert_eq!(masks(Scene::new().caller(&[(visible, "void")])), none);
+    assert_eq!(masks(Scene::new().caller(&[(visible, "0")]).gpus("1")), one);
+    // Left behind by a surrounding container, whose own host has more.
+    let strange = Scene::new().caller(&[(visible, "7")]);
+    let notes = strange.lines(&["warning", "mount        /dev/"]);
+    assert!(
+        matches!(&notes[..], [note] if note.contains("is not followed")),
+        "{notes:?}"
+    );
+    let unknown = Scene::new()
+        .gpus("7")
+        .plan()
+        .expect_err("no such processor");
+    assert!(unknown.contains("`7`"), "{unknown}");
+    Scene::new().check(visible, Some("all"));
+    Scene::new().gpus("1").check(visible, Some("GPU-1"));
+    Scene::new().gpus("none").check(visible, Some("none"));
+}
+
+#[test]
+fn the_callers_choice_among_processors_reaches_the_guest() {
+    for name in [
+        "CUDA_VISIBLE_DEVICES",
+        "CUDA_DEVICE_ORDER",
+        "ROCR_VISIBLE_DEVICES",
+        "ZE_AFFINITY_MASK",
+        "CUDA_MPS_PIPE_DIRECTORY",
+    ] {
+        let image = format!("{name}=7");
+        let typed = format!("{name}=2");
+        let scene = || Scene::new().caller(&[(name, "1")]).image(&[&image]);
+        scene().check(name, Some("1"));
+        scene().typed(&[&typed]).check(name, Some("2"));
+        Scene::new().image(&[&image]).check(name, Some("7"));
+    }
+    let cuda = "CUDA_VISIBLE_DEVICES";
+    // Numbers would count other processors than the caller meant, UUIDs name the same.
+    Scene::new()
+        .caller(&[(cuda, "1")])
+        .gpus("1")
+        .check(cuda, None);
+    Scene::new()
+        .caller(&[(cuda, "GPU-1")])
+        .gpus("1")
+        .check(cuda, Some("GPU-1"));
+    Scene::new()
+        .caller(&[(cuda, "1")])
+        .gpus("0,1")
+        .check(cuda, Some("1"));
+    let notes = Scene::new()
+        .caller(&[(cuda, "1")])
+        .gpus("1")
+        .lines(&["warning"]);
+    assert!(
+        matches!(&notes[..], [note] if note.contains("CUDA_VISIBLE_DEVICES=1 is left out")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn loaders_and_shells_are_led_to_the_farm() {
+    let own = "/usr/local/nvidia/lib64";
+    Scene::new().check("LD_LIBRARY_PATH", Some(own));
+    Scene::new()
+        .image(&["LD_LIBRARY_PATH="])
+        .check("LD_LIBRARY_PATH", Some(own));
+    Scene::new()
+        .image(&["LD_LIBRARY_PATH=/a:/b"])
+        .check("LD_LIBRARY_PATH", Some("/usr/local/nvidia/lib64:/a:/b"));
+    Scene::new()
+        .image(&["PATH=/bin"])
+        .check("PATH", Some("/bin:/usr/local/nvidia/bin"));
+    let there = "PATH=/usr/local/nvidia/bin:/bin";
+    Scene::new()
+        .image(&[there])
+        .check("PATH", Some(&there[5..]));
+    let graphics = || {
+        let mut scene = Scene::new();
+        let data = [
+            "glvnd/egl_vendor.d/10_nvidia.json",
+            "vulkan/icd.d/nvidia_icd.json",
+            "OpenCL/vendors/nvidia.icd",
+        ];
+        let data = data.map(|name| {
+            file(
+                FileKind::Data,
+                Group::Graphics,
+                &format!("share/{name}"),
+                &[],
+            )
+        });
+        scene.driver().files.extend(data);
+        scene.found.guest.opencl_vendors = strings(&["nvidia.icd", "pocl.icd"]);
+        scene
+    };
+    let share = "/usr/local/nvidia/share";
+    let vulkan = format!("{share}/vulkan/icd.d/nvidia_icd.json");
+    graphics().check("VK_ADD_DRIVER_FILES", Some(&vulkan));
+    let both = format!("{vulkan}:/x.json");
+    graphics()
+        .image(&["VK_ADD_DRIVER_FILES=/x.json"])
+        .check("VK_ADD_DRIVER_FILES", Some(&both));
+    graphics()
+        .typed(&["VK_ADD_DRIVER_FILES=/y"])
+        .check("VK_ADD_DRIVER_FILES", Some("/y"));
+    let egl = "__EGL_VENDOR_LIBRARY_DIRS";
+    let defaults = "/etc/glvnd/egl_vendor.d:/usr/share/glvnd/egl_vendor.d";
+    graphics().check(egl, Some(&format!("{share}/glvnd/egl_vendor.d:{defaults}")));
+    Scene::new().check(egl, None);
+    graphics().check("OCL_ICD_VENDORS", Some(&format!("{share}/OpenCL/vendors")));
+    graphics()
+        .image(&["OCL_ICD_VENDORS=/v"])
+        .check("OCL_ICD_VENDORS", Some("/v"));
+    let vendors = graphics().lines(&["               share/OpenCL"]);
+    assert_eq!(
+        vendors,
+        [
+            "share/OpenCL/vendors/nvidia.icd from /drv/nvidia.icd",
+            "share/OpenCL/vendors/pocl.icd -> /etc/OpenCL/vendors/pocl.icd",
+        ]
+    );
+}
+
+#[test]
+fn the_guests_cache_has_ours_first_and_nothing_of_an_earlier_run() {
+    let plan = Scene::new().plan().expect("a sound scene");
+    let farm = "/usr/local/nvidia/lib64";
+    let ours: BTreeSet<String> = ["libcuda.so", "libcuda.so.1", "libcuda.so.580.1"]
+        .iter()
+        .map(|name| format!("{name} {farm}/{name}"))
+        .collect();
+    let of_cuda = |lines: &[String]| -> BTreeSet<String> {
+        lines
+            .iter()
+            .filter(|line| line.starts_with("libcuda"))
+            .cloned()
+            .collect()
+    };
+    assert_eq!(of_cuda(&cache(&plan)), ours, "a guest without a cache");
+    assert_eq!(
+        content(&plan, "/etc/ld.so.conf"),
+        None,
+        "it includes ours already"
+    );
+    let conf = content(&plan, OWN_CONF).expect("a line for ldconfig");
+    assert!(String::from_utf8_lossy(conf).ends_with(&format!("\n{farm}\n")));
+
+    let mut old = Scene::new();
+    let entries = [
+        entry("libz.so.1", "/lib/libz.so.1"),
+        entry("libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1"),
+        entry("libcuda.so.1", "/cdi/libcuda.so.1"),
+        entry("libcuda.so.1", "/image/libcuda.so.1"),
+        entry("libGone.so.1", "/usr/local/nvidia/lib64/libGone.so.1"),
+    ];
+    old.found.guest.cache = Some(Cache::default().with_first(entries).write());
+    old.found.guest.own_conf =
+        Some(b"# said\n/usr/local/nvidia/lib64\n# /cdi/libcuda.so.1\n".to_vec());
+    old.found.guest.loader_conf = Some(b"/own\n".to_vec());
+    let without = Findings {
+        nvidia: None,
+        ..old.found.clone()
+    };
+    let plan = old.plan().expect("a sound scene");
+    let lines = cache(&plan);
+    let found: Vec<&String> = lines
+        .iter()
+        .filter(|line| line.starts_with("libcuda.so.1 "))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "libcuda.so.1 /usr/local/nvidia/lib64/libcuda.so.1",
+            "libcuda.so.1 /image/libcuda.so.1"
+        ]
+    );
+    assert!(lines.contains(&"libz.so.1 /lib/libz.so.1".to_owned()));
+    assert!(
+        !lines.iter().any(|line| line.starts_with("libGone")),
+        "{lines:?}"
+    );
+    let conf = content(&plan, "/etc/ld.so.conf").map(String::from_utf8_lossy);
+    assert_eq!(
+        conf.as_deref(),
+        Some("include /etc/ld.so.conf.d/*.conf\n/own\n")
+    );
+
+    // The next run of that container, without a driver.
+    let mut later = Scene::new();
+    later.wish.gpu = GpuWish::default();
+    later.found = without;
+    let plan = later.plan().expect("a sound scene");
+    assert_eq!(
+        cache(&plan),
+        [
+            "libz.so.1 /lib/libz.so.1",
+            "libcuda.so.1 /image/libcuda.so.1"
+        ]
+    );
+    let conf = content(&plan, OWN_CONF).expect("it is emptied");
+    assert!(!String::from_utf8_lossy(conf).contains("nvidia"));
+}
+
+#[test]
+fn no_cache_is_made_for_loaders_without_one() {
+    for (libc, machine) in [
+        (Libc::Musl, Some(Ok(Machine::HERE))),
+        (Libc::None, None),
+        (Libc::Glibc(None), Some(Err(22))),
+    ] {
+        let mut scene = Scene::new().gpus("none");
+        scene.found.guest.libc = libc;
+        scene.found.guest.machine = machine;
+        let plan = scene.plan().expect("files alone are no fault");
+        assert!(plan.files.is_empty(), "{:?}", plan.files);
+    }
+    let mut musl = Scene::new();
+    musl.found.guest.libc = Libc::Musl;
+    let notes = musl.lines(&["warning"]);
+    assert!(
+        matches!(&notes[..], [note] if note.contains("musl")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn files_that_the_guest_cannot_load_stay_out_or_stop_the_run() {
+    let needs = |stem: &str| {
+        let mut scene = Scene::new();
+        let mut files = scene.driver().files.iter_mut();
+        let file = files
+            .find(|file| file.name.contains(stem))
+            .expect("it is there");
+        file.wants
+            .versions
+            .push(("libc.so.6".into(), "GLIBC_9.9".into()));
+        let provider = Provider {
+            path: GuestPath::root().join("lib/libc.so.6"),
+            versions: strings(&["GLIBC_2.2.5"]),
+        };
+        scene
+            .found
+            .guest
+            .providers
+            .insert("libc.so.6".into(), provider);
+        scene
+    };
+    let optional = needs("libGLX_nvidia").lines(&["   ", "detail"]);
+    assert!(
+        !optional.iter().any(|line| line.starts_with("lib64/libGLX")),
+        "{optional:?}"
+    );
+    assert!(
+        optional
+            .iter()
+            .any(|line| line.contains("is left out: it needs `GLIBC_9.9`")),
+        "{optional:?}"
+    );
+    let required = needs("libcuda.").plan().expect_err("CUDA cannot work");
+    for part in ["libcuda.so", "GLIBC_9.9", "2.36"] {
+        assert!(required.contains(part), "{part}: {required}");
+    }
+}
+
+#[test]
+fn the_images_newer_libcuda_comes_first_where_nvidias_rule_says_so() {
+    let scene = || {
+        let mut scene = Scene::new();
+        scene.found.guest.compat.push(Compat {
+            path: GuestPath::root().join("usr/local/cuda/compat"),
+            version: "590.1".to_owned(),
+            accepts: Vec::new(),
+        });
+        scene
+    };
+    let path = "/usr/local/cuda/compat:/usr/local/nvidia/lib64";
+    scene().check("LD_LIBRARY_PATH", Some(path));
+    let plan = scene().plan().expect("a sound scene");
+    let lines = cache(&plan);
+    let first = lines.iter().find(|line| line.starts_with("libcuda.so.1 "));
+    assert_eq!(
+        first.map(String::as_str),
+        Some("libcuda.so.1 /usr/local/cuda/compat/libcuda.so.1")
+    );
+    let mut off = scene();
+    off.wish.gpu.cuda_compat = coracle::plan::wish::CudaCompat::Off;
+    off.check("LD_LIBRARY_PATH", Some("/usr/local/nvidia/lib64"));
+}
