@@ -219,7 +219,7 @@ fn of_image(
 impl Subject {
     /// The plan for its wish; sources of mounts are looked at.
     pub(super) fn plan(&self, view: View) -> Result<RunPlan, BoxFault> {
-        let gathered = Gathered::of(&self.lower, &view)?;
+        let gathered = Gathered::of(&self.lower, &view, &self.wish, &self.config)?;
         let facts: Facts<'_> = gathered.facts(&self.config);
         let root = Root {
             lower: self.lower.clone(),

@@ -16,7 +16,8 @@ use crate::plan::farm::{Farm, Piece};
 
 /// Puts `farm` together in `dir`, which does not exist yet, to appear at `target`: the bindings, the outer one first.
 ///
-/// Its directories are closed to writing by their modes, which keep out everybody but a caller who is root.
+/// Its directories are closed to writing by their modes. PRoot lets a guest that is root have his way with what the
+/// caller owns, so he may add names, for this run; the host's files are as safe from him as they are from the caller.
 pub(super) fn lay_out(
     farm: &Farm,
     dir: &HostPath,

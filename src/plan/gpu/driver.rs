@@ -7,10 +7,10 @@ use super::loader::Libraries;
 use super::selection::{self, Selection};
 use super::{Edits, variables};
 use crate::base::env;
-use crate::base::path::{GuestPath, HostPath};
+use crate::base::path::GuestPath;
 use crate::gpu::choice::Chosen;
 use crate::gpu::guest::Guest;
-use crate::gpu::nvidia::{DriverFile, Flavour, Nvidia, Verdict};
+use crate::gpu::nvidia::{DriverFile, Nvidia, Verdict};
 use crate::gpu::preflight::{self, Refusal, Setting, Wanted};
 use crate::gpu::vantage::Machine;
 use crate::gpu::{compat, fit, requires};
@@ -22,8 +22,6 @@ use crate::plan::{GuestLink, Level, Mount, Source};
 
 /// Where OptiX looks for its data, and nowhere else.
 const OPTIX: &str = "share/nvidia/nvoptix.bin";
-/// What WSL's libraries look for by its path.
-const WSL: &str = "/usr/lib/wsl";
 
 /// A run with NVIDIA's driver.
 pub(super) struct Run<'a> {
@@ -243,8 +241,8 @@ impl Run<'_> {
                 target: self.place.join(OPTIX).as_path().as_os_str().to_owned(),
             });
         }
-        if self.nvidia.flavour == Flavour::Wsl {
-            edits.bind(HostPath::new(WSL), GuestPath::root().join(WSL), true);
+        for tree in &self.nvidia.trees {
+            edits.bind(tree.host.clone(), tree.path.clone(), true);
         }
         for socket in &self.nvidia.sockets {
             edits.bind(socket.host.clone(), socket.path.clone(), false);

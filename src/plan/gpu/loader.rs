@@ -10,15 +10,13 @@ use std::path::Path;
 
 use super::PLACES;
 use crate::base::path::GuestPath;
-use crate::gpu::guest::{Guest, Libc};
+use crate::gpu::guest::{Guest, Libc, OWN_CONF};
 use crate::gpu::ldcache::{Cache, Entry};
 use crate::gpu::vantage::Machine;
 use crate::plan::GuestFile;
 
 const CACHE: &str = "/etc/ld.so.cache";
 const CONF: &str = "/etc/ld.so.conf";
-/// What `ldconfig` reads before all others, as names are in order.
-pub const OWN_CONF: &str = crate::gpu::guest::OWN_CONF;
 /// Lines of `ld.so.conf` by which it is read. ldconfig(8)
 const INCLUDES: [&str; 3] = [
     "include /etc/ld.so.conf.d/*.conf",

@@ -4,7 +4,7 @@
 //! another driver meets nothing of this one. Devices come with `/dev`, which every guest sees.
 
 mod driver;
-pub mod loader;
+mod loader;
 mod selection;
 mod variables;
 

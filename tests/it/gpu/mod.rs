@@ -5,6 +5,7 @@ mod choice;
 mod drm;
 mod elf;
 pub(crate) mod elf_file;
+mod exposure;
 mod guest;
 mod ldcache;
 mod loader;

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use coracle::base::path::{GuestPath, HostPath};
 use coracle::gpu::Findings;
-use coracle::gpu::guest::{Compat, Guest, Libc, Provider};
+use coracle::gpu::guest::{Compat, Guest, Libc, OWN_CONF, Provider};
 use coracle::gpu::ldcache::{Cache, Entry};
 use coracle::gpu::nvidia::{
     Access, DriverFile, DriverVersion, FileKind, Group, Node, NodeRole, Nvidia, Processor, Verdict,
     Wants,
 };
 use coracle::gpu::vantage::Machine;
-use coracle::plan::gpu::loader::OWN_CONF;
 use coracle::plan::wish::{GpuWish, Via, Wish};
 use coracle::plan::{RunPlan, explain};
 
