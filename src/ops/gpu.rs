@@ -9,7 +9,7 @@ use crate::base::env;
 use crate::base::fault::BoxFault;
 use crate::base::path::{GuestPath, HostPath};
 use crate::gpu::cdi;
-use crate::gpu::drm::{self, Card, Drm, Port, Vendor};
+use crate::gpu::drm::{self, Card, Drm, Vendor};
 use crate::gpu::node::Names;
 use crate::gpu::nvidia::{self, Access, DriverVersion, NodeRole, Nvidia, Searched, Tree, Verdict};
 use crate::gpu::preflight::{self, Finding, Wanted};
