@@ -173,5 +173,5 @@ fn put_right(value: &mut Value) -> bool {
 /// The last part of a path of several.
 fn bare_name(path: &str) -> Option<&str> {
     let (_, name) = path.rsplit_once('/')?;
-    (!name.is_empty()).then_some(name)
+    (!name.is_empty() && name != "..").then_some(name)
 }

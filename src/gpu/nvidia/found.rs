@@ -154,7 +154,7 @@ pub enum Reason {
     #[error("it is empty")]
     Empty,
     /// Bytes that no loader takes.
-    #[error("not an ELF file: {0}")]
+    #[error("no loader takes it: {0}")]
     NotElf(String),
     /// A companion for 32-bit programs.
     #[error("made for 32 bit")]

@@ -1,5 +1,9 @@
 //! Looks into a file: whether a loader of this machine takes it, and what it asks for.
 
+use std::io;
+
+use nix::errno::Errno;
+
 use crate::base::fsx::{self, PathError};
 use crate::base::path::{GuestPath, HostPath};
 use crate::gpu::elf::{self, Elf, ElfError};
@@ -30,7 +34,7 @@ pub(super) fn binary(found: &GuestPath, host: &HostPath, machine: Machine) -> Re
     file(found, host)?;
     let file = fsx::open(host).map_err(reason)?;
     let elf = elf::read(&file).map_err(|error| match error {
-        ElfError::Read(error) => Reason::Unreadable(error.to_string()),
+        ElfError::Read(error) => Reason::Unreadable(why(&error)),
         malformed => Reason::NotElf(malformed.to_string()),
     })?;
     if elf.bits == 32 {
@@ -53,8 +57,21 @@ pub(super) fn wants(elf: &Elf) -> Wants {
 
 /// Why a name leads to no file that can be used.
 pub(super) fn reason(error: PathError) -> Reason {
-    match error.is_not_found() {
-        true => Reason::Dangling,
-        false => Reason::Unreadable(error.source.to_string()),
+    reason_of(&error.source)
+}
+
+/// The same of a bare error.
+pub(super) fn reason_of(error: &io::Error) -> Reason {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP) => Reason::Dangling,
+        _ => Reason::Unreadable(why(error)),
+    }
+}
+
+/// The kernel's words without its number, which `io::Error` adds.
+fn why(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_lowercase(),
+        None => error.to_string(),
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::base::path::GuestPath;
 use crate::gpu::nvidia::candidate::Candidate;
 use crate::gpu::nvidia::listing::{self, Entry, Interest};
-use crate::gpu::nvidia::places::{Place, Places};
+use crate::gpu::nvidia::places::{self, Place, Places};
 use crate::gpu::nvidia::{
     DriverFile, DriverVersion, Group, Reason, Searched, Verdict, inspect, table, version,
 };
 use crate::gpu::vantage::Vantage;
 
-/// The libraries that tell the version where the kernel does not, and without which no directory holds a driver.
+/// The libraries that tell the version where the kernel does not. Without the first, the search goes on.
 const LANDMARKS: [&str; 2] = ["libcuda", "libnvidia-ml"];
 
 /// What a search found.
@@ -34,12 +34,18 @@ pub(super) fn search(vantage: &Vantage) -> Search {
     let mut listings: Vec<_> = places.all().iter().map(list).collect();
     let mut driver = kernel.clone();
     // A cache that is older than the driver leads to what is there no more.
-    if landmark(vantage, &listings, wanted.as_deref()).is_none() {
+    if landmark(vantage, &listings, &LANDMARKS[..1], wanted.as_deref()).is_none() {
         let n_before = places.add_known();
         listings.extend(places.all()[n_before..].iter().map(list));
     }
     if driver.is_none() {
-        driver = landmark(vantage, &listings, None);
+        driver = landmark(vantage, &listings, &LANDMARKS, None);
+        // What could have been the driver's while its version was not known.
+        let version = driver.as_ref().map_or("", |driver| &driver.version);
+        let takes = |name: &str| Interest::Driver(Some(version)).takes(name);
+        for listing in &mut listings {
+            listing.retain(|entry| takes(&entry.name) || entry.real_name().is_some_and(takes));
+        }
     }
     let version = driver.as_ref().map(|driver| driver.version.clone());
     let (searched, files) = judge(vantage, places.all(), listings, version.as_deref());
@@ -50,33 +56,32 @@ pub(super) fn search(vantage: &Vantage) -> Search {
     }
 }
 
-/// The first good library of the driver, with its version: that one where it is given, otherwise any.
+/// The first good library of those `stems`, with its version: that one where it is given, otherwise any.
 fn landmark(
     vantage: &Vantage,
     listings: &[Vec<Entry>],
+    stems: &[&str],
     wanted: Option<&str>,
 ) -> Option<DriverVersion> {
-    let named = |stem: &'static str| {
+    let named = |stem: &str| {
+        let stem = stem.to_owned();
         let entries = listings.iter().flatten();
-        entries.filter(move |entry| table::stem(&entry.name) == Some(stem))
+        entries.filter(move |entry| table::stem(&entry.name) == Some(stem.as_str()))
     };
-    LANDMARKS
-        .iter()
-        .flat_map(|stem| named(stem))
-        .find_map(|entry| {
-            let names = [Some(entry.name.as_str()), entry.real_name()];
-            let version = names.into_iter().flatten().find_map(|name| match wanted {
-                Some(version) => listing::ends_with(name, version).then_some(version),
-                None => version::of_name(name),
-            })?;
-            let source = entry.real.as_ref().ok()?;
-            inspect::binary(&entry.path, source, vantage.machine).ok()?;
-            Some(DriverVersion {
-                version: version.to_owned(),
-                source: source.clone(),
-                from_kernel: false,
-            })
+    stems.iter().flat_map(|stem| named(stem)).find_map(|entry| {
+        let names = [Some(entry.name.as_str()), entry.real_name()];
+        let version = names.into_iter().flatten().find_map(|name| match wanted {
+            Some(version) => listing::ends_with(name, version).then_some(version),
+            None => version::of_name(name),
+        })?;
+        let source = entry.real.as_ref().ok()?;
+        inspect::binary(&entry.path, source, vantage.machine).ok()?;
+        Some(DriverVersion {
+            version: version.to_owned(),
+            source: source.clone(),
+            from_kernel: false,
         })
+    })
 }
 
 /// A verdict on every file in the listings, which are those of `places`.
@@ -99,12 +104,14 @@ pub(super) fn judge(
     for (_, file, soname) in &mut judged {
         claims.settle(file, soname.as_deref());
     }
-    let searched = places.iter().enumerate();
-    let searched = searched.map(|(idx, place)| {
+    let searched = places.iter().enumerate().filter_map(|(idx, place)| {
         let here = judged
             .iter()
             .filter(|(candidate, _, _)| candidate.found.iter().any(|(place, _)| *place == idx));
-        describe(place, here.map(|(_, file, _)| file))
+        let mut here = here.map(|(_, file, _)| file).peekable();
+        // A known place without anything would only raise questions.
+        let is_worth_a_line = place.because != places::KNOWN_PLACE || here.peek().is_some();
+        is_worth_a_line.then(|| describe(place, here))
     });
     let searched = searched.collect();
     let mut files: Vec<_> = judged.into_iter().map(|(_, file, _)| file).collect();

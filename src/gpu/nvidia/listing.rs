@@ -1,17 +1,23 @@
 //! What of a directory has to do with the driver, by its names and by where links lead.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath};
 use crate::gpu::nvidia::places::Place;
-use crate::gpu::nvidia::{Reason, table, version};
+use crate::gpu::nvidia::{Reason, inspect, table, version};
 use crate::gpu::vantage::Vantage;
 
 /// Names of one directory beyond this are not looked at; a driver has some 150, links among them.
 const MAX_ENTRIES: usize = 1024;
 
+/// Links followed from name to name beside it; packages have two.
+const MAX_LINKS: usize = 8;
+
 /// Directories below one of libraries in which a driver has some: plug-ins of VDPAU, which the loader's cache never
 /// names, and libraries for the thread-local storage of kernels after 2.6, as packages before 2020 had them.
-const FOLDERS: [&str; 3] = ["", "vdpau", "tls"];
+const FOLDERS: [&str; 2] = ["vdpau", "tls"];
 
 /// One name.
 #[derive(Clone, Debug)]
@@ -42,18 +48,12 @@ pub(super) enum Interest<'a> {
 }
 
 impl Interest<'_> {
-    fn takes(self, name: &str) -> bool {
-        let Some(stem) = table::stem(name) else {
-            return false;
-        };
+    /// Whether a file of that name counts.
+    pub(super) fn takes(self, name: &str) -> bool {
         match self {
-            Interest::Libraries => true,
-            Interest::Driver(Some(version)) => {
-                ends_with(name, version) || table::row(stem).is_some()
-            }
-            Interest::Driver(None) => {
-                version::of_name(name).is_some() || table::row(stem).is_some()
-            }
+            Interest::Libraries => table::stem(name).is_some(),
+            Interest::Driver(Some(version)) => ends_with(name, version) || table::knows(name),
+            Interest::Driver(None) => version::of_name(name).is_some() || table::knows(name),
         }
     }
 
@@ -67,15 +67,17 @@ impl Interest<'_> {
 
 /// The names of a directory that count, sorted.
 pub(super) fn list(vantage: &Vantage, place: &Place, interest: Interest<'_>) -> Vec<Entry> {
-    let folders = FOLDERS.iter().flat_map(|folder| {
-        // `join` with an empty name would end the path with a slash.
-        let (host, path) = match *folder {
-            "" => (place.host.clone(), place.path.clone()),
-            folder => (place.host.join(folder), place.path.join(folder)),
-        };
-        list_one(vantage, &host, &path, interest)
-    });
-    folders.take(MAX_ENTRIES).collect()
+    let mut entries = list_one(vantage, &place.host, &place.path, interest);
+    for folder in FOLDERS {
+        let path = place.path.join(folder);
+        // It may be a link: to the directory itself, or out of the tree.
+        let host = vantage.root.resolve(&path).ok();
+        if let Some(host) = host.filter(|host| *host != place.host) {
+            entries.extend(list_one(vantage, &host, &path, interest));
+        }
+    }
+    entries.truncate(MAX_ENTRIES);
+    entries
 }
 
 fn list_one(
@@ -87,7 +89,7 @@ fn list_one(
     let mut entries = Vec::new();
     for entry in fsx::read_dir(host).unwrap_or_default() {
         let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| name.contains(".so")) else {
+        let Some(name) = name.to_str() else {
             continue;
         };
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
@@ -98,7 +100,7 @@ fn list_one(
         }
         let path = path.join(name);
         let real = match is_link {
-            true => vantage.root.resolve(&path).map_err(broken),
+            true => follow(vantage, host, &path),
             false => Ok(host.join(name)),
         };
         let name = name.to_owned();
@@ -117,9 +119,26 @@ pub(super) fn ends_with(name: &str, version: &str) -> bool {
     stem.is_some_and(|stem| stem.ends_with(".so."))
 }
 
-fn broken(error: std::io::Error) -> Reason {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => Reason::Dangling,
-        _ => Reason::Unreadable(error.to_string()),
+/// Where a link leads. Most lead to a name beside them, which needs no walk from the root of the tree.
+fn follow(vantage: &Vantage, directory: &HostPath, path: &GuestPath) -> Result<HostPath, Reason> {
+    let mut name = path.as_path().file_name().map(OsString::from);
+    for _ in 0..MAX_LINKS {
+        let Some(here) = name.as_ref().map(|name| directory.join(name)) else {
+            break;
+        };
+        match fsx::read_link(&here) {
+            Ok(target) => name = sibling(target),
+            // It is there and no link. readlink(2)
+            Err(error) if error.source.raw_os_error() == Some(libc::EINVAL) => return Ok(here),
+            Err(error) => return Err(inspect::reason(error)),
+        }
     }
+    let resolved = vantage.root.resolve(path);
+    resolved.map_err(|error| inspect::reason_of(&error))
+}
+
+/// A target that is nothing but a name.
+fn sibling(target: PathBuf) -> Option<OsString> {
+    let is_name = target.file_name() == Some(target.as_os_str());
+    is_name.then(|| target.into_os_string())
 }

@@ -46,7 +46,11 @@ pub fn discover(vantage: &Vantage) -> Nvidia {
         flavour,
         searched: search.searched,
         files,
-        uvm_loaded: nodes::uvm_loaded(vantage),
+        // WSL has none, and CUDA does without.
+        uvm_loaded: match flavour {
+            Flavour::Native => nodes::uvm_loaded(vantage),
+            Flavour::Wsl => None,
+        },
         dev_is_nodev: nodes::dev_is_nodev(vantage),
         processors,
         nodes,

@@ -48,6 +48,9 @@ const KNOWN: [&str; 21] = [
 /// Directories that hold a part of the driver and neither of the landmarks: Debian has `libnvidia-cfg` there.
 const COMPANIONS: [&str; 1] = ["/usr/lib/{T}/nvidia"];
 
+/// Why a directory is looked at to which nothing on the host leads.
+pub(super) const KNOWN_PLACE: &str = "known place";
+
 /// One directory.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -93,7 +96,7 @@ impl<'a> Places<'a> {
             .iter()
             .filter_map(|name| expand(name, self.vantage.machine))
         {
-            self.add_if_signed(&directory, "known place");
+            self.add_if_signed(&directory, KNOWN_PLACE);
         }
         self.add_companions();
         n_before
@@ -136,7 +139,7 @@ impl<'a> Places<'a> {
         }
         let machine = self.vantage.machine;
         for directory in COMPANIONS.iter().filter_map(|name| expand(name, machine)) {
-            self.add(&directory, "known place");
+            self.add(&directory, KNOWN_PLACE);
         }
     }
 

@@ -37,7 +37,12 @@ pub(super) fn find(vantage: &Vantage, nodes: &[Node]) -> Vec<Processor> {
     let mut processors = Vec::new();
     for (_, bus_id) in ids {
         let information = information(&folder.join(&bus_id));
-        let field = |name: &str| information.get(name).cloned();
+        let field = |name: &str| {
+            information
+                .get(name)
+                .filter(|value| !value.is_empty())
+                .cloned()
+        };
         let minor = field("Device Minor").and_then(|minor| minor.parse().ok());
         let is_excluded = field("GPU Excluded").is_some_and(|answer| answer == "Yes");
         let counts = !is_excluded && minor.is_some_and(|minor| is_open(vantage, nodes, minor));

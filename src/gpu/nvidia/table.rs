@@ -37,6 +37,19 @@ const REQUIRED: [&str; 4] = [
     "libnvidia-nvvm",
 ];
 
+/// How the stems of the table begin.
+const BEGINNINGS: [&str; 9] = [
+    "libnv",
+    "libcuda",
+    "libGL",
+    "libEGL",
+    "libO",
+    "libvdpau_",
+    "libdx",
+    "libglx",
+    "nvidia_",
+];
+
 /// What is not known by name is likelier a part of CUDA than anything else, as the latest ones were
 /// (`libnvidia-gpucomp`, `libnvidia-tileiras`), and programs fail without those.
 const UNKNOWN: Row = driver("", Group::Compute);
@@ -53,7 +66,16 @@ pub(super) fn row(stem: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.stem == stem)
 }
 
-/// The same, with what holds for all others.
+/// Whether a file of that name is a library of the table. Nearly all names of a large directory are none, and are
+/// refused by their first letters.
+pub(super) fn knows(name: &str) -> bool {
+    let may_be = BEGINNINGS
+        .iter()
+        .any(|beginning| name.starts_with(beginning));
+    may_be && stem(name).and_then(row).is_some()
+}
+
+/// What is known of a library of that stem, or what holds for all others.
 pub(super) fn row_or_default(stem: &str) -> &'static Row {
     row(stem).unwrap_or(&UNKNOWN)
 }

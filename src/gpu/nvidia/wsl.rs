@@ -9,7 +9,7 @@ use crate::base::fsx;
 use crate::base::path::GuestPath;
 use crate::gpu::nvidia::libraries::{self, Search};
 use crate::gpu::nvidia::listing::{self, Interest};
-use crate::gpu::nvidia::places::Place;
+use crate::gpu::nvidia::places::{KNOWN_PLACE, Place};
 use crate::gpu::nvidia::{Flavour, Tree};
 use crate::gpu::vantage::Vantage;
 
@@ -85,7 +85,7 @@ fn place(vantage: &Vantage, below: &[&str]) -> Option<Place> {
         .iter()
         .fold(GuestPath::new(TREE)?, |path, name| path.join(name));
     let host = vantage.root.resolve(&path).ok()?;
-    let because = "known place";
+    let because = KNOWN_PLACE;
     host.is_dir().then_some(Place {
         path,
         host,
