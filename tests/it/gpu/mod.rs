@@ -7,6 +7,7 @@ mod elf;
 pub(crate) mod elf_file;
 mod exposure;
 mod guest;
+mod layouts;
 mod ldcache;
 mod loader;
 mod preflight;
