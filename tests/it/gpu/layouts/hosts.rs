@@ -1,10 +1,10 @@
 //! Hosts as distributions, clusters and careless hands make them.
 
-use super::world::{CORE, Host, V, elf};
+use super::world::{CORE, Host, Maker, V, elf};
 use crate::gpu::elf_file::Target;
 
 /// Name and maker of each.
-pub(super) const HOSTS: &[(&str, fn(&mut Host))] = &[
+pub(super) const HOSTS: &[Maker] = &[
     ("debian-alternatives", debian),
     ("rhel", rhel),
     ("rpm-odd-names", rpm_odd_names),

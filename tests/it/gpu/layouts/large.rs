@@ -1,10 +1,10 @@
 //! Hosts with a whole driver or with many processors.
 
 use super::hosts::icd;
-use super::world::{CORE, Host, V, elf};
+use super::world::{CORE, Host, Maker, V, elf};
 
 /// Name and maker of each.
-pub(super) const HOSTS: &[(&str, fn(&mut Host))] = &[
+pub(super) const HOSTS: &[Maker] = &[
     ("ubuntu", ubuntu),
     ("sbsa", sbsa),
     ("many-processors", many_processors),

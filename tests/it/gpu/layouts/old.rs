@@ -1,10 +1,10 @@
 //! Hosts that are none of the usual ones: old drivers, containers, Windows, and what means harm.
 
 use super::hosts::icd;
-use super::world::{CORE, Host, V, elf};
+use super::world::{CORE, Host, Maker, V, elf};
 
 /// Name and maker of each.
-pub(super) const HOSTS: &[(&str, fn(&mut Host))] = &[
+pub(super) const HOSTS: &[Maker] = &[
     ("before-glvnd", before_glvnd),
     ("nested", nested),
     ("nested-apptainer", nested_apptainer),

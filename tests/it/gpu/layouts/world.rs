@@ -24,6 +24,9 @@ pub(super) const CORE: &[(&str, Option<&str>)] = &[
     ("libGLX_nvidia", Some("0")),
 ];
 
+/// A name, and what makes the host.
+pub(super) type Maker = (&'static str, fn(&mut Host));
+
 /// The tree, and from where it is looked at.
 pub(super) struct Host {
     pub(super) root: PathBuf,
