@@ -6,6 +6,7 @@ mod host;
 mod image;
 mod ports;
 mod requires;
+mod run;
 mod tree;
 mod trees;
 mod world;

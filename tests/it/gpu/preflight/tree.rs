@@ -12,7 +12,7 @@ use super::world::DRIVER;
 use crate::support::Sandbox;
 
 /// The directory of libraries.
-const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+pub(super) const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 /// A folder that stands for a host.
 pub(super) struct Tree<'a> {
