@@ -56,9 +56,11 @@ enum Thing {
 }
 
 impl Stack {
-    /// The view of `trees`, the uppermost first. Nothing is looked at yet.
+    /// The view of `trees`, the uppermost first. Those that are not there are left out.
     pub fn of(trees: &[RootDir]) -> Stack {
-        let layers = trees.iter().map(|tree| tree.path().clone()).collect();
+        let trees = trees.iter().map(RootDir::path);
+        let there = trees.filter(|tree| fsx::metadata(tree).is_ok_and(|meta| meta.is_dir()));
+        let layers = there.cloned().collect();
         let path = GuestPath::root();
         Stack {
             top: Rc::new(Folder { path, layers }),

@@ -28,7 +28,8 @@ const OWN: &str = "/usr/local/nvidia";
 
 /// The largest `/etc/ld.so.conf`; it has a line or two.
 const MAX_CONF: u64 = 1 << 20;
-/// Directories of the image's search path, folders `cuda*`, and files in one of them that are looked at.
+/// Directories of the image's search path, entries of one name in its cache, folders `cuda*` and files in one of them
+/// that are looked at.
 const MAX_FOLDERS: usize = 64;
 /// The note of CUDA's packages for forward compatibility: its owner, and the section that it stands in.
 const NOTE: (&str, &str) = ("NVIDIA Corporation", ".note.cuda.fwd_compatibility");
@@ -36,7 +37,8 @@ const NOTE: (&str, &str) = ("NVIDIA Corporation", ".note.cuda.fwd_compatibility"
 /// What `trees` (the uppermost first) say of the guest that has them as its root. Of the libraries `sonames` it is told
 /// which the guest's programs would get, with `library_path` being their `LD_LIBRARY_PATH`.
 ///
-/// What is damaged or cannot be read counts as absent, as it does for the guest's loader.
+/// A copy of everything that an engine made of an image is one tree, with nothing below it. What is damaged or cannot
+/// be read counts as absent, as it does for the guest's loader.
 pub fn look(trees: &[RootDir], sonames: &BTreeSet<String>, library_path: &[GuestPath]) -> Guest {
     let mut stack = Stack::of(trees);
     let bytes = stack.read(&place("/etc/ld.so.cache"), ldcache::MAX_SIZE);
@@ -127,6 +129,7 @@ impl Eyes {
         let cached = self.cache.entries.iter();
         let cached =
             cached.filter(|entry| entry.name == soname.as_bytes() && entry.is_for(self.machine));
+        let cached = cached.take(MAX_FOLDERS);
         let cached = cached.filter_map(|entry| GuestPath::new(OsStr::from_bytes(&entry.path)));
         in_places(true)
             .chain(cached)
