@@ -102,7 +102,7 @@ fn stopped(sandbox: &Sandbox) {
         // Without a processor, the driver's files are better than nothing.
         let script = format!("echo {STARTED}");
         let output = run(
-            &sandbox,
+            sandbox,
             &tree.path(),
             &["--rm", "--gpus", "none"],
             &image,
