@@ -13,8 +13,9 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use coracle::base::path::HostPath;
 use coracle::gpu::nvidia;
-use coracle::gpu::vantage::Vantage;
+use coracle::gpu::vantage::{NodeCheck, Vantage};
 
 use crate::support::Sandbox;
 use world::Host;
@@ -29,6 +30,49 @@ fn what_is_found_on_each_kind_of_host_is_as_expected() {
     let made = hosts::HOSTS.iter().chain(large::HOSTS).chain(old::HOSTS);
     let wrong: Vec<String> = made.filter_map(|(name, make)| check(name, *make)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A container of a driver may bring `/proc`, `/sys` and `/dev`, and each of them may know nothing of NVIDIA.
+#[test]
+fn a_driver_root_has_kernel_files_of_its_own_where_they_tell_of_a_driver() {
+    let signs = [
+        "proc/driver/nvidia/version",
+        "sys/module/nvidia/version",
+        "dev/nvidiactl",
+    ];
+    let others = ["proc/uptime", "sys/module/loop/version", "dev/null"];
+    let own = |present: &[&str]| {
+        let sandbox = Sandbox::new();
+        let host = Host::new(&sandbox.path("root"));
+        for path in present {
+            host.file(path, "");
+        }
+        let vantage = Vantage::of_root(HostPath::new(&host.root));
+        let places = [vantage.proc, vantage.sys, vantage.dev].map(|path| path.to_string());
+        places
+            .join(" ")
+            .replace(&host.root.display().to_string(), "ROOT")
+    };
+    assert_eq!(own(&others), "/proc /sys /dev");
+    assert_eq!(own(&signs), "ROOT/proc ROOT/sys ROOT/dev");
+    assert_eq!(own(&signs[1..2]), "/proc ROOT/sys /dev");
+    assert_eq!(own(&signs[2..]), "/proc /sys ROOT/dev");
+}
+
+/// What a name in `/dev` leads to has to be a device, be it of another name.
+#[test]
+fn a_plain_file_is_no_node() {
+    let sandbox = Sandbox::new();
+    let host = Host::new(&sandbox.path("root"));
+    host.nodes(&["nvidiactl", "nvidia1"]);
+    host.folder("dev/nvidia2");
+    host.link("dev/nvidia3", "/dev/null");
+    host.link("dev/nvidia4", "nothing");
+    let mut vantage = host.vantage();
+    vantage.node_check = NodeCheck::Device;
+    let found = nvidia::discover(&vantage).nodes;
+    let names: Vec<String> = found.iter().map(|node| node.path.to_string()).collect();
+    assert_eq!(names, ["/dev/nvidia3"]);
 }
 
 /// Root may open any node, so a plain user looks.
