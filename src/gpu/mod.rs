@@ -19,6 +19,7 @@ use std::os::unix::fs::FileTypeExt;
 
 use crate::base::fsx;
 use crate::base::path::HostPath;
+use crate::gpu::drm::Drm;
 use crate::gpu::guest::Guest;
 use crate::gpu::nvidia::Nvidia;
 
@@ -27,6 +28,10 @@ use crate::gpu::nvidia::Nvidia;
 pub struct Findings {
     /// NVIDIA's driver on the host, where it was asked for.
     pub nvidia: Option<Nvidia>,
+    /// What specifications of devices ask for, where such devices were asked for.
+    pub cdi: Option<cdi::Edits>,
+    /// The cards of AMD and Intel, likewise.
+    pub drm: Option<Drm>,
     /// The tree that the driver's files go into.
     pub guest: Guest,
 }

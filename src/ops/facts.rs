@@ -6,13 +6,13 @@ use std::io::IsTerminal;
 use nix::unistd::{getegid, geteuid, gethostname};
 
 use crate::base::env;
+use crate::base::fault::BoxFault;
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath, RootDir};
-use crate::gpu::nvidia::Verdict;
-use crate::gpu::vantage::Vantage;
-use crate::gpu::{Findings, fit, guest, nvidia};
+use crate::gpu::Findings;
 use crate::oci::config::RunConfig;
-use crate::plan::wish::{Caller, Facts, GpuWish, Text, Via, Wish};
+use crate::ops::findings;
+use crate::plan::wish::{Caller, Facts, Wish};
 use crate::plan::{View, apt};
 
 /// Bytes of one file of the image, such as `/etc/passwd`; the largest sites have some MiB of users.
@@ -39,7 +39,7 @@ impl Gathered {
         view: &View,
         wish: &Wish,
         image: &RunConfig,
-    ) -> fsx::Result<Gathered> {
+    ) -> Result<Gathered, BoxFault> {
         let hostname = gethostname().unwrap_or_default();
         let trees = trees(lower, view);
         Ok(Gathered {
@@ -56,7 +56,7 @@ impl Gathered {
             stdin_is_terminal: std::io::stdin().is_terminal(),
             in_pmi_launch: env::in_pmi_launch(),
             has_apt: lower.join(&apt::DIRECTORY[1..]).is_dir(),
-            gpu: graphics(&trees, &wish.gpu, image)?,
+            gpu: findings::gather(&trees, &wish.gpu, image)?,
         })
     }
 
@@ -77,37 +77,6 @@ impl Gathered {
     }
 }
 
-/// What of graphics processors matters to a run: nothing, where none were asked for now or in an earlier run.
-fn graphics(trees: &[RootDir], wish: &GpuWish, image: &RunConfig) -> fsx::Result<Option<Findings>> {
-    // An image as it was pulled was told nothing; only what a container has written over it may say so.
-    let written = &trees[..trees.len() - 1];
-    if !wish.is_any() && read(written, guest::OWN_CONF)?.is_none() {
-        return Ok(None);
-    }
-    let vantage = match &wish.driver_root {
-        Some(Text(root)) => Vantage::of_root(HostPath::new(root)),
-        None => Vantage::host(),
-    };
-    let nvidia = wish.via().filter(|via| *via == Via::Discovery);
-    let nvidia = nvidia.map(|_| nvidia::discover(&vantage));
-    let files = nvidia.iter().flat_map(|nvidia| &nvidia.files);
-    let sonames = fit::sonames(files.filter(|file| file.verdict == Verdict::Taken));
-    let guest = guest::look(trees, &sonames, &library_path(image));
-    Ok(Some(Findings { nvidia, guest }))
-}
-
-/// The directories that the image's own `LD_LIBRARY_PATH` names.
-fn library_path(image: &RunConfig) -> Vec<GuestPath> {
-    let mut entries = image
-        .env
-        .iter()
-        .rev()
-        .filter_map(|entry| entry.split_once('='));
-    let path = entries.find(|(name, _)| *name == env::LD_LIBRARY_PATH);
-    let dirs = path.iter().flat_map(|(_, value)| value.split(':'));
-    dirs.filter_map(GuestPath::new).collect()
-}
-
 /// The trees that make a guest's root, the uppermost first. What a container has written lies over the image: in
 /// `upper`, or in a copy of everything.
 fn trees(lower: &HostPath, view: &View) -> Vec<RootDir> {
@@ -119,7 +88,7 @@ fn trees(lower: &HostPath, view: &View) -> Vec<RootDir> {
 }
 
 /// A file of the guest as the guest would read it.
-fn read(trees: &[RootDir], path: &str) -> fsx::Result<Option<Vec<u8>>> {
+pub(super) fn read(trees: &[RootDir], path: &str) -> fsx::Result<Option<Vec<u8>>> {
     let guest = GuestPath::root().join(path);
     for tree in trees {
         let Ok(host) = tree.resolve(&guest) else {

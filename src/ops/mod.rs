@@ -6,6 +6,7 @@ pub mod containers;
 pub mod create;
 pub mod doctor;
 pub mod facts;
+mod findings;
 pub mod gc;
 pub mod gpu;
 pub mod images;

@@ -214,11 +214,7 @@ impl Run<'_> {
         let folder = self.place.join("lib64");
         let mut libraries = Libraries::default();
         if let Some(dir) = before {
-            // Of the package it is known that it has this one. What it loads beside it, it finds by the path.
-            libraries
-                .named
-                .push((b"libcuda.so.1".to_vec(), dir.join("libcuda.so.1")));
-            libraries.folders.push(dir.clone());
+            libraries.put_first(dir);
         }
         for (name, _) in farm.pieces() {
             if name.parent() == Some(Path::new("lib64"))

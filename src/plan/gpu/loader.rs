@@ -35,6 +35,16 @@ pub(super) struct Libraries {
     pub(super) folders: Vec<GuestPath>,
 }
 
+impl Libraries {
+    /// Puts a package for CUDA's forward compatibility before what comes later. That it has this one library is known
+    /// of it; what it loads beside it, it finds by `LD_LIBRARY_PATH`.
+    pub(super) fn put_first(&mut self, dir: &GuestPath) {
+        self.named
+            .push((b"libcuda.so.1".to_vec(), dir.join("libcuda.so.1")));
+        self.folders.push(dir.clone());
+    }
+}
+
 /// The files by which `guest` finds `libraries`, and nothing that an earlier run let it find.
 pub(super) fn files(guest: &Guest, libraries: &Libraries) -> Vec<GuestFile> {
     let is_foreign = guest

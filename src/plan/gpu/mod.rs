@@ -3,13 +3,16 @@
 //! The files appear in a directory of the run's own, so that nothing is written into the guest's, and a run with
 //! another driver meets nothing of this one. Devices come with `/dev`, which every guest sees.
 
+mod cdi;
 mod driver;
 mod loader;
 mod selection;
 mod variables;
 
 use crate::base::path::{GuestPath, HostPath};
-use crate::gpu::preflight::{Finding, Severity};
+use crate::gpu::drm::Drm;
+use crate::gpu::nvidia::Access;
+use crate::gpu::preflight::{self, Finding, Refusal, Severity};
 use crate::plan::environ::Environment;
 use crate::plan::fault::PlanError;
 use crate::plan::wish::{Facts, Wish};
@@ -55,12 +58,51 @@ pub(super) fn edits(
         };
         libraries = run.add(&mut edits, environment)?;
     }
+    if let Some(wanted) = &found.cdi {
+        let run = cdi::Run {
+            wish,
+            facts,
+            guest: &found.guest,
+            wanted,
+        };
+        run.add(&mut edits, &mut libraries, environment);
+    }
+    if let Some(drm) = &found.drm {
+        check_cards(wish, drm, &mut edits)?;
+    }
     edits.files.extend(loader::files(&found.guest, &libraries));
     // What the user mounts at the same place comes first, as with the default mounts.
     edits
         .mounts
         .retain(|ours| !mounts.iter().any(|known| known.target == ours.target));
     Ok(edits)
+}
+
+/// Whether the cards that were asked for can be used. Their nodes come with the others, their libraries with the image.
+fn check_cards(wish: &Wish, drm: &Drm, edits: &mut Edits) -> Result<(), PlanError> {
+    let mut findings = Vec::new();
+    if wish.gpu.rocm {
+        findings.extend(preflight::check_amd(drm));
+    }
+    if wish.gpu.intel {
+        findings.extend(preflight::check_intel(drm));
+    }
+    if let Some(refusal) = Refusal::of(&findings) {
+        return Err(refusal.into());
+    }
+    edits.findings(&findings);
+    if wish.gpu.dri
+        && !drm
+            .ports()
+            .iter()
+            .any(|port| port.access == Access::Granted)
+    {
+        edits.note(
+            Level::Warning,
+            "`/dev/dri` has no node that this user may open: see `coracle gpu list`",
+        );
+    }
+    Ok(())
 }
 
 /// The first place that no mount lies at or around: the directory would be made in something of the host.

@@ -127,7 +127,7 @@ pub(super) fn lead_to(
 }
 
 /// `first:rest`; neither may be empty, as an empty entry means the working directory.
-fn joined(first: &OsStr, rest: Option<OsString>) -> OsString {
+pub(super) fn joined(first: &OsStr, rest: Option<OsString>) -> OsString {
     let mut list = first.to_owned();
     if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
         if !list.is_empty() {

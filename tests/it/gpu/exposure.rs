@@ -285,6 +285,61 @@ fn processors_that_were_not_chosen_cannot_be_opened_under_proot() {
     masked("proot", "No such device or address");
 }
 
+/// A specification that brings a library to a place of its own, as NVIDIA's toolkit writes it: `{file}` is the library.
+const SPECIFICATION: &str = r#"{
+    "cdiVersion": "0.5.0",
+    "kind": "example.com/driver",
+    "devices": [{"name": "a", "containerEdits": {
+        "env": ["MADE_BY=cdi"],
+        "mounts": [{"hostPath": "{file}", "containerPath": "/opt/driver/libcuda.so.999.88.77", "options": ["ro", "bind"]}],
+        "hooks": [
+            {"hookName": "createContainer", "path": "/usr/bin/nvidia-cdi-hook", "args":
+                ["nvidia-cdi-hook", "create-symlinks", "--link", "libcuda.so.999.88.77::/opt/driver/libcuda.so.1"]},
+            {"hookName": "createContainer", "path": "/usr/bin/nvidia-cdi-hook", "args":
+                ["nvidia-cdi-hook", "update-ldcache", "--folder", "/opt/driver"]}
+        ]
+    }}]
+}"#;
+
+fn specified(engine: &'static str) {
+    let bench = Bench::new(engine);
+    let directory = bench.sandbox.folder("cdi");
+    let libraries = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let library = Path::new(&driver(41))
+        .join(libraries)
+        .join("libcuda.so.999.88.77");
+    let text = SPECIFICATION.replace("{file}", &library.display().to_string());
+    bench.sandbox.file("cdi/example.json", text);
+    bench
+        .coracle(&["create", "--name", "box", &debian()])
+        .run()
+        .success();
+    let script = format!("{ALL_WAYS}; echo $MADE_BY");
+    bench
+        .run(&["--device", "example.com/driver=a"], "box", &script)
+        .env("CORACLE_CDI_DIRS", &directory)
+        .run()
+        .success()
+        .prints(&format!("{FOUND}\ncdi"));
+    // The next run has no such device, and its loader looks for none.
+    bench
+        .kept(None, "ldconfig -p | grep cuda; env -i /t/cuda-init")
+        .exits(1)
+        .prints(NONE);
+}
+
+#[test]
+fn a_specified_library_is_found_in_namespaces() {
+    require!(Fixtures, UserNamespaces);
+    specified("ns");
+}
+
+#[test]
+fn a_specified_library_is_found_under_proot() {
+    require!(Fixtures, Ptrace);
+    specified("proot");
+}
+
 #[test]
 fn an_image_with_musl_is_told_of() {
     require!(Fixtures, UserNamespaces);

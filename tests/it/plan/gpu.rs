@@ -45,6 +45,7 @@ impl Scene {
             found: Findings {
                 nvidia: Some(driver()),
                 guest,
+                ..Findings::default()
             },
         }
     }
