@@ -53,7 +53,7 @@ fn libraries_are_looked_for_in_farm_and_guest() {
     check(&["libcrypto.so.3"], &["libcrypto.so.3"], None);
     check(&["libX11.so.6"], &[], None);
     // The driver's own comes first in the loader's path.
-    check(&["libX11.so.6:NOT_THERE"], &["libX11.so.6"], None);
+    check(&["libm.so.6:NOT_THERE"], &["libm.so.6"], None);
 }
 
 #[test]
