@@ -6,8 +6,9 @@
 //! other runners they must be ones that it searches anyway, and coracle reads them from an annotation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use crate::base::path::GuestPath;
+use crate::base::path::{GuestPath, HostPath};
 use crate::gpu::cdi::CdiError;
 use crate::gpu::cdi::spec::{ContainerEdits, Device, DeviceNode, Mount, Spec};
 use crate::gpu::cdi::version::Version;
@@ -140,28 +141,48 @@ fn taken(nvidia: &Nvidia) -> impl Iterator<Item = &DriverFile> {
 /// The files under their own names first, since a link must not take the place of a file.
 fn mounts(nvidia: &Nvidia) -> Vec<Mount> {
     let mut mounts: Vec<Mount> = taken(nvidia)
-        .map(|file| mount(file, &file.path, &FILE_OPTIONS))
+        .map(|file| mount(file, &place(file)))
         .collect();
     for file in taken(nvidia) {
-        let folder = file.path.join("..");
+        let folder = place(file).join("..");
         let links = file.links.iter().map(|link| folder.join(link));
-        mounts.extend(links.map(|link| mount(file, &link, &FILE_OPTIONS)));
+        mounts.extend(links.map(|link| mount(file, &link)));
     }
-    let sockets = nvidia.sockets.iter().map(|socket| Mount {
-        host_path: socket.host.to_string(),
-        container_path: socket.path.to_string(),
-        options: SOCKET_OPTIONS.map(str::to_owned).to_vec(),
-        ..Mount::default()
-    });
-    mounts.extend(sockets);
+    // What lies in a directory that is mounted as it is comes with it, and no further name can be made there.
+    let is_inside = |mount: &Mount| {
+        let place = Path::new(&mount.container_path);
+        nvidia
+            .trees
+            .iter()
+            .any(|tree| place.starts_with(tree.path.as_path()))
+    };
+    mounts.retain(|mount| !is_inside(mount));
+    let trees = nvidia.trees.iter();
+    mounts.extend(trees.map(|tree| bind(&tree.host, &tree.path, &FILE_OPTIONS)));
+    let sockets = nvidia.sockets.iter();
+    mounts.extend(sockets.map(|socket| bind(&socket.host, &socket.path, &SOCKET_OPTIONS)));
     let mut seen = BTreeSet::new();
     mounts.retain(|mount| seen.insert(mount.container_path.clone()));
     mounts
 }
 
-fn mount(file: &DriverFile, place: &GuestPath, options: &[&str]) -> Mount {
+/// Where a file appears: where it was found. A library that stands for another, as GBM's module does, is found under
+/// that one's name, and appears beside it under its own.
+fn place(file: &DriverFile) -> GuestPath {
+    let name = file.name.strip_prefix("lib64/").unwrap_or(&file.name);
+    match file.kind == FileKind::Library && !file.path.as_path().ends_with(name) {
+        true => file.path.join("..").join(name),
+        false => file.path.clone(),
+    }
+}
+
+fn mount(file: &DriverFile, place: &GuestPath) -> Mount {
+    bind(&file.host, place, &FILE_OPTIONS)
+}
+
+fn bind(host: &HostPath, place: &GuestPath, options: &[&str]) -> Mount {
     Mount {
-        host_path: file.host.to_string(),
+        host_path: host.to_string(),
         container_path: place.to_string(),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
         ..Mount::default()

@@ -6,7 +6,7 @@ use coracle::base::path::GuestPath;
 use coracle::gpu::cdi::{self, CdiSource, Edits, Format, Spec};
 use coracle::gpu::nvidia::{
     Access, DriverFile, DriverVersion, FileKind, Flavour, Group, MigInstance, Node, NodeRole,
-    Nvidia, Processor, Socket, Verdict, Wants,
+    Nvidia, Processor, Socket, Tree, Verdict, Wants,
 };
 
 use super::World;
@@ -24,7 +24,17 @@ fn file(world: &World, kind: FileKind, path: &str, links: &[&str]) -> DriverFile
         group: Group::Compute,
         path: guest(path),
         host: world.path(host),
-        name: name.to_owned(),
+        name: match path.split_once("/lib64/") {
+            Some((_, rest)) => format!("lib64/{rest}"),
+            None => format!(
+                "{}/{name}",
+                if kind == FileKind::Library {
+                    "lib64"
+                } else {
+                    "bin"
+                }
+            ),
+        },
         links: links.iter().map(|link| (*link).to_owned()).collect(),
         text: None,
         required: false,
@@ -73,6 +83,16 @@ fn driver(world: &World) -> Nvidia {
             &[],
         )
     };
+    // GBM's module is the allocator by another name.
+    let module = DriverFile {
+        name: "lib64/gbm/nvidia-drm_gbm.so".to_owned(),
+        ..file(
+            world,
+            FileKind::Library,
+            "/usr/lib64/libnvidia-allocator.so.580.1",
+            &[],
+        )
+    };
     Nvidia {
         driver: Some(DriverVersion {
             version: "580.1".into(),
@@ -100,6 +120,7 @@ fn driver(world: &World) -> Nvidia {
                 &[],
             ),
             left,
+            module,
         ],
         processors: vec![first, second, processor(None, 2, "GPU-cc")],
         nodes: vec![
@@ -208,6 +229,7 @@ fn compare(world: &World) {
                 "ro @/host/libvdpau_nvidia.so.580.1 at /usr/lib64/vdpau/libvdpau_nvidia.so.580.1",
                 "ro @/host/nvidia-smi at /usr/bin/nvidia-smi",
                 "ro @/host/nvidia_icd.json at /usr/share/vulkan/icd.d/nvidia_icd.json",
+                "ro @/host/libnvidia-allocator.so.580.1 at /usr/lib64/gbm/nvidia-drm_gbm.so",
                 "ro @/host/libcuda.so.580.1 at /usr/lib64/libcuda.so.1",
                 "ro @/host/libcuda.so.580.1 at /usr/lib64/libcuda.so",
                 "ro @/host/libvdpau_nvidia.so.580.1 at /usr/lib64/vdpau/libvdpau_nvidia.so.1",
@@ -234,8 +256,12 @@ fn wsl_has_one_device_and_a_bare_host_has_none() {
             &world,
             FileKind::Library,
             "/usr/lib/wsl/lib/libdxcore.so",
-            &[],
+            &["libdxcore.so.1"],
         )],
+        trees: vec![Tree {
+            host: world.path("host"),
+            path: guest("/usr/lib/wsl"),
+        }],
         nodes: vec![node("/dev/dxg", "/dev/null", NodeRole::Dxg)],
         ..Nvidia::default()
     };
@@ -244,7 +270,7 @@ fn wsl_has_one_device_and_a_bare_host_has_none() {
         "nvidia.com/gpu=all",
         &[
             "env NVIDIA_VISIBLE_DEVICES=void",
-            "ro @/host/libdxcore.so at /usr/lib/wsl/lib/libdxcore.so",
+            "ro @/host at /usr/lib/wsl",
             "node /dev/null at /dev/dxg",
             "folder /usr/lib/wsl/lib",
         ],
