@@ -1,6 +1,7 @@
 //! What is told of images by looking at their trees.
 
 use std::collections::BTreeSet;
+use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +10,7 @@ use coracle::base::path::{GuestPath, HostPath, RootDir};
 use coracle::gpu::guest::{Compat, Guest, Libc, look};
 use coracle::gpu::ldcache::{Cache, Entry};
 use coracle::gpu::vantage::Machine;
+use coracle::sys::xattr;
 
 use super::elf_file::{ElfFile, Target};
 
@@ -304,6 +306,27 @@ fn what_a_container_removed_is_gone() {
     );
     assert!(seen.providers.is_empty(), "{:?}", seen.providers);
     assert_eq!(seen.opencl_vendors, ["nvidia.icd", "pocl.icd"]);
+}
+
+/// A folder that was removed and made again in the container, as an overlay with `userxattr` marks it.
+#[test]
+fn a_folder_made_again_has_nothing_of_the_image() {
+    let (upper, lower) = (Tree::new(), Tree::debian());
+    lower.put("opt/lib/libold.so.1", &library("libold.so.1"));
+    upper.put("opt/lib/libnew.so.1", &library("libnew.so.1"));
+    let find = || {
+        see(
+            &[&upper, &lower],
+            &["libold.so.1", "libnew.so.1"],
+            &["/opt/lib"],
+        )
+    };
+    assert_eq!(find().providers.len(), 2);
+    let folder = std::fs::File::open(upper.0.join("opt")).expect("it was made above");
+    let marked = xattr::set(folder.as_fd(), c"user.overlay.opaque", b"y").is_ok();
+    assert_eq!(marked, xattr::user_attributes_work(&upper.0));
+    let found: Vec<String> = find().providers.into_keys().collect();
+    assert_eq!(found == ["libnew.so.1"], marked, "{found:?}");
 }
 
 fn whiteout(path: &Path) {
