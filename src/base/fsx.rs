@@ -6,13 +6,16 @@
     reason = "this is the replacement that the lint names"
 )]
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::AT_FDCWD;
-use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::dir::{Dir, Type};
+use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
 use crate::base::creator::Creator;
@@ -183,6 +186,25 @@ pub fn read_dir(path: impl AsRef<Path>) -> Result<Vec<fs::DirEntry>> {
     let path = path.as_ref();
     let entries = fs::read_dir(path).context("list", path)?;
     entries.collect::<io::Result<_>>().context("list", path)
+}
+
+/// Calls `each` with the name of every entry of a directory, unsorted, and its type where the file system tells it here.
+/// For directories of thousands of names of which few count: nothing is allocated for the others. readdir(3).
+pub fn each_entry(
+    path: impl AsRef<Path>,
+    mut each: impl FnMut(&OsStr, Option<Type>),
+) -> Result<()> {
+    let path = path.as_ref();
+    let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let mut directory = Dir::open(path, flags, Mode::empty()).context("list", path)?;
+    for entry in directory.iter() {
+        let entry = entry.context("list", path)?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            each(OsStr::from_bytes(name), entry.file_type());
+        }
+    }
+    Ok(())
 }
 
 /// Creates one directory with permission bits `mode`. mkdir(2).

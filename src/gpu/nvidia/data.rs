@@ -52,14 +52,12 @@ const DIRECTORIES: [&str; 4] = [
 
 /// The files, each the first good one of its name, and those before it that are none.
 pub(super) fn find(vantage: &Vantage, holding: &[&Searched]) -> Vec<DriverFile> {
-    let directories = directories(holding);
+    let directories = directories(vantage, holding);
     let mut files = Vec::new();
     for (folder, group, names) in FOLDERS {
-        let resolved = directories.iter().filter_map(|directory| {
-            let path = directory.join(folder);
-            let host = vantage.root.resolve(&path).ok()?;
-            host.is_dir().then_some((path, host))
-        });
+        let resolved = directories
+            .iter()
+            .filter_map(|(path, host)| in_directory(vantage, path, host, folder));
         let resolved: Vec<_> = resolved.collect();
         for name in names {
             let name = name.replace("{M}", &vantage.machine.to_string());
@@ -79,20 +77,38 @@ pub(super) fn find(vantage: &Vantage, holding: &[&Searched]) -> Vec<DriverFile> 
     files
 }
 
-fn directories(holding: &[&Searched]) -> Vec<GuestPath> {
+/// Each directory of data that is there, once.
+fn directories(vantage: &Vantage, holding: &[&Searched]) -> Vec<(GuestPath, HostPath)> {
     // GKE has `vulkan/icd.d` directly beside `lib64`.
     let parents = holding
         .iter()
         .filter_map(|place| places::parent(&place.path));
     let beside = parents.flat_map(|parent| [parent.join("share"), parent]);
     let known = DIRECTORIES.iter().filter_map(GuestPath::new);
-    let mut directories = Vec::new();
-    for directory in beside.chain(known) {
-        if !directories.contains(&directory) {
-            directories.push(directory);
+    let mut found: Vec<(GuestPath, HostPath)> = Vec::new();
+    for path in beside.chain(known) {
+        let Ok(host) = vantage.root.resolve(&path) else {
+            continue;
+        };
+        if host.is_dir() && found.iter().all(|(_, known)| *known != host) {
+            found.push((path, host));
         }
     }
-    directories
+    found
+}
+
+/// A folder in a directory of data, if it is there. Mostly it is not, which its first part alone tells.
+fn in_directory(
+    vantage: &Vantage,
+    path: &GuestPath,
+    host: &HostPath,
+    folder: &str,
+) -> Option<(GuestPath, HostPath)> {
+    let first = folder.split('/').next()?;
+    fsx::symlink_metadata(host.join(first)).ok()?;
+    let path = path.join(folder);
+    let host = vantage.root.resolve(&path).ok()?;
+    host.is_dir().then_some((path, host))
 }
 
 fn judge(vantage: &Vantage, path: GuestPath, target: &str, group: Group) -> DriverFile {

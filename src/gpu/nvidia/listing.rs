@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use nix::dir::Type;
+
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath};
 use crate::gpu::nvidia::places::Place;
@@ -87,28 +89,26 @@ fn list_one(
     interest: Interest<'_>,
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for entry in fsx::read_dir(host).unwrap_or_default() {
-        let name = entry.file_name();
+    let _what_cannot_be_listed_is_empty = fsx::each_entry(host, |name, kind| {
         let Some(name) = name.to_str() else {
-            continue;
+            return;
         };
-        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         let counts = interest.takes(name);
-        let may_count = counts || is_link && interest.follows(name);
-        if !may_count {
-            continue;
+        if !counts && !interest.follows(name) {
+            return;
         }
         let path = path.join(name);
-        let real = match is_link {
-            true => follow(vantage, host, &path),
-            false => Ok(host.join(name)),
+        let real = match kind {
+            // Where the file system does not tell, this finds out.
+            Some(Type::Symlink) | None => follow(vantage, host, &path),
+            Some(_) => Ok(host.join(name)),
         };
         let name = name.to_owned();
         let entry = Entry { name, path, real };
         if counts || entry.real_name().is_some_and(|name| interest.takes(name)) {
             entries.push(entry);
         }
-    }
+    });
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     entries
 }
