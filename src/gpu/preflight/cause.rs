@@ -446,7 +446,8 @@ impl Cause {
 
 fn named(paths: &[GuestPath]) -> String {
     match paths {
-        [] => "any known place".to_owned(),
+        [] => "any directory of `/etc/ld.so.cache`, of LD_LIBRARY_PATH or known to hold drivers"
+            .to_owned(),
         paths => names(paths),
     }
 }

@@ -202,6 +202,11 @@ fn node(nvidia: &Nvidia, role: NodeRole) -> Option<Option<Cause>> {
 }
 
 fn nodes(nvidia: &Nvidia, chosen: &[usize]) -> Vec<Cause> {
+    let needed = [NodeRole::Control, NodeRole::Processor, NodeRole::Uvm];
+    if nvidia.nodes.iter().all(|node| !needed.contains(&node.role)) {
+        // As in a container that was started without its GPU option: one cause, not three.
+        return vec![Cause::NoControlNode];
+    }
     let mut causes = Vec::new();
     causes.extend(node(nvidia, NodeRole::Control).unwrap_or(Some(Cause::NoControlNode)));
     causes.extend(processors(nvidia, chosen));

@@ -8,11 +8,12 @@ use crate::gpu::nvidia::Access;
 /// What stands between a guest and AMD's processors (`--rocm`). ROCm, "Running ROCm Docker containers", wants
 /// `/dev/kfd` and a render node.
 pub fn check_amd(drm: &Drm) -> Vec<Finding> {
-    let kfd = match &drm.kfd {
-        None => Some(Cause::NoKfd),
-        Some(kfd) => host::denied(&kfd.host, &kfd.access),
+    let Some(kfd) = &drm.kfd else {
+        // Without the module there is no render node either, and this says more.
+        return vec![Cause::NoKfd.into()];
     };
-    let causes = kfd.into_iter().chain(render(drm, Vendor::Amd));
+    let kfd = host::denied(&kfd.host, &kfd.access).into_iter();
+    let causes = kfd.chain(render(drm, Vendor::Amd));
     causes.map(Finding::from).collect()
 }
 

@@ -16,6 +16,17 @@ const GROUPS: &str = "-> have the administrator put you into the groups that own
 
 pub(super) const FILES: &[Row] = &[
     Row {
+        name: "the kernel's half alone, and no place of the other is known",
+        change: |world| {
+            world.without_files("libcuda.so");
+            world.nvidia.searched.clear();
+        },
+        said: &[
+            "fatal: the kernel has NVIDIA's driver 580.159.04, its library `libcuda.so` was not found in any directory of `/etc/ld.so.cache`, of LD_LIBRARY_PATH or known to hold drivers",
+            "-> install the driver's CUDA library of the same version, or put its directory into LD_LIBRARY_PATH, or name the tree that holds it with `--driver-root`",
+        ],
+    },
+    Row {
         name: "a host without anything",
         change: |world| {
             let searched = std::mem::take(&mut world.nvidia.searched);
@@ -164,6 +175,14 @@ pub(super) const FILES: &[Row] = &[
 ];
 
 pub(super) const NODES: &[Row] = &[
+    Row {
+        name: "a container that was started without its GPU option",
+        change: |world| world.without_nodes("/dev/nvidia"),
+        said: &[
+            "fatal: there is no `/dev/nvidiactl`, through which every use of the driver goes (error 100)",
+            NODES_MISSING,
+        ],
+    },
     Row {
         name: "no nvidiactl",
         change: |world| world.without_nodes("/dev/nvidiactl"),

@@ -15,6 +15,17 @@ pub(super) const ROWS: &[Row] = &[
         said: &[
             "fatal: there is no `/dev/kfd`: this host or job has no AMD processor for compute",
             "-> have the administrator load the kernel module amdgpu (`modprobe amdgpu`), or in a job ask the scheduler for a GPU",
+        ],
+    },
+    Row {
+        name: "AMD: the node for computing alone",
+        change: |world| {
+            world.amd = Some(Drm {
+                kfd: Some(port("/dev/kfd", Access::Granted)),
+                ..Drm::default()
+            });
+        },
+        said: &[
             "fatal: there is no `/dev/dri/renderD*` of AMD on this host or in this job",
             RENDER,
         ],
