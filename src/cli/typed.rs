@@ -17,6 +17,7 @@ Examples:
   coracle run hello                          the image that is inside this program
   coracle run --rm -it debian bash           a shell in Debian; nothing is kept
   coracle run -v $PWD:/work -w /work python:3.13 python train.py
+  coracle run --nvidia ubuntu nvidia-smi     the host's GPUs, in any image
   coracle run --explain debian               what would be done, and by which engine
   coracle doctor                             what this host allows";
 

@@ -33,7 +33,8 @@ impl Verb for Create {
     const MORE: &'static str = "\
 Examples:
   coracle create --name tools -v /data:/data debian
-  coracle run tools ls /data";
+  coracle run tools ls /data
+  coracle create --name trainer --nvidia pytorch/pytorch";
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let (image, args) = target_and_args(self.words)?;

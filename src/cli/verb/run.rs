@@ -62,6 +62,11 @@ A container keeps what the guest writes, and can be run again by its name; with 
 kept. Flags stand before the image: all words behind it belong to the guest. Network, processes
 and users are the host's; this is no security boundary.
 
+With --nvidia or --gpus the host's driver is found anew at each run, and its files appear in the
+guest's /usr/local/nvidia; the image needs none. `coracle gpu list` shows what there is to choose, and
+why something is left out. Without a flag that chooses, `-e NVIDIA_VISIBLE_DEVICES=…` counts, else
+your own variable, never the image's; CUDA_VISIBLE_DEVICES is passed on as it is.
+
 The exit status is the guest's, 128+n if signal n ended it; 125 if coracle failed, 126 if the
 program cannot be executed, 127 if it does not exist.
 
@@ -70,6 +75,9 @@ Examples:
   coracle run --rm -v $PWD:/work -w /work python:3.13 python train.py
   coracle run --name tools debian apt-get update
   coracle run tools sh -c 'echo this container still has what it fetched'
+  coracle run --rm --nvidia ubuntu nvidia-smi
+  coracle run --rm --gpus 0,1 -v $PWD:/work -w /work pytorch/pytorch python train.py
+  coracle run --rm --rocm rocm/pytorch rocminfo
   srun -n 8 coracle run --rm -v $PWD:$PWD -w $PWD lammps:2024 lmp -in in.melt
   coracle run --explain=json --engine proot debian";
 
