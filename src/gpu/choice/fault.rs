@@ -22,13 +22,13 @@ pub enum ChoiceError {
         known: String,
     },
     /// Nothing here has that name.
-    #[error("there is no GPU `{wanted}` here, but {there}")]
+    #[error("there is no GPU `{wanted}` here; {there}")]
     Unknown {
         /// The name.
         wanted: String,
         /// What there is.
         there: String,
-        /// Whether the name is a bare number.
+        /// Whether the name is a bare number, and something else is there.
         is_number: bool,
     },
     /// More than one has that name.
@@ -48,7 +48,7 @@ pub enum ChoiceError {
         which: String,
     },
     /// More are wanted than there are.
-    #[error("got `count={wanted}`, but {there}")]
+    #[error("got `count={wanted}`; {there}")]
     TooMany {
         /// How many.
         wanted: usize,
@@ -56,7 +56,7 @@ pub enum ChoiceError {
         there: String,
     },
     /// No partitioned processor, or no such instance.
-    #[error("there is no MIG instance `{wanted}` here, but {there}")]
+    #[error("there is no MIG instance `{wanted}` here; {there}")]
     NoInstance {
         /// The name, or `mig` for any.
         wanted: String,

@@ -211,7 +211,7 @@ fn find<'a>(nvidia: &'a Nvidia, item: &Item) -> Result<(usize, &'a Processor), C
         [] => Err(ChoiceError::Unknown {
             wanted: item.name(),
             there: listed(nvidia),
-            is_number: matches!(item, Item::Position(_)),
+            is_number: matches!(item, Item::Position(_)) && !nvidia.processors.is_empty(),
         }),
         _ => {
             let uuids = meant.iter().filter_map(|(_, one)| one.uuid.as_deref());
@@ -234,7 +234,7 @@ fn no_instance(nvidia: &Nvidia, wanted: &str) -> ChoiceError {
         wanted: wanted.to_owned(),
         there: match counts.is_empty() {
             true => listed(nvidia),
-            false => counts.join(", "),
+            false => format!("MIG instances here: {}", counts.join(", ")),
         },
     }
 }
@@ -255,9 +255,12 @@ fn listed(nvidia: &Nvidia) -> String {
         (0, _) => format!("none of the {n_closed} found can be opened"),
         (n_open, _) if n_open > MAX_LISTED => {
             let more = n_open - MAX_LISTED;
-            format!("{} and {more} more", open[..MAX_LISTED].join(", "))
+            format!(
+                "GPUs here: {} and {more} more",
+                open[..MAX_LISTED].join(", ")
+            )
         }
-        _ => open.join(", "),
+        _ => format!("GPUs here: {}", open.join(", ")),
     }
 }
 

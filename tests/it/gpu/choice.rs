@@ -169,13 +169,13 @@ fn instances_are_found_where_that_can_be_known() {
 
 #[test]
 fn what_is_not_there_is_named_with_what_is() {
-    let list = "0 = 0000:1b:00.0 GPU-AAAA0000-1111, 1 = 0000:52:00.0 GPU-aaaa1111-3333, \
+    let list = "GPUs here: 0 = 0000:1b:00.0 GPU-AAAA0000-1111, 1 = 0000:52:00.0 GPU-aaaa1111-3333, \
                 2 = 0001:0a:00.0 GPU-cccc0000-4444";
     let see = "`coracle gpu list` shows what is here, and why";
-    let unknown = |what: &str| format!("error: there is no GPU `{what}` here, but {list}; {see}");
+    let unknown = |what: &str| format!("error: there is no GPU `{what}` here; {list}; {see}");
     let docker =
         "a bare number is a position in this list, not Docker's number of GPUs, which is `count=3`";
-    let numbered = format!("error: there is no GPU `3` here, but {list}; {docker}; {see}");
+    let numbered = format!("error: there is no GPU `3` here; {list}; {docker}; {see}");
     check(&[
         ("3", &numbered),
         ("gpu-dddd", &unknown("GPU-dddd")),
@@ -184,7 +184,7 @@ fn what_is_not_there_is_named_with_what_is() {
         (
             "2:2",
             &format!(
-                "error: there is no MIG instance `2:2` here, but 0 on GPU 0, 0 on GPU 1, 2 on GPU 2; {see}"
+                "error: there is no MIG instance `2:2` here; MIG instances here: 0 on GPU 0, 0 on GPU 1, 2 on GPU 2; {see}"
             ),
         ),
         (
@@ -195,10 +195,7 @@ fn what_is_not_there_is_named_with_what_is() {
             "GPU-bbbb0000-2222",
             "error: GPU `GPU-bbbb0000-2222` (0000:43:00.0, `/dev/nvidia2`) is there, but you cannot open its device node; …",
         ),
-        (
-            "count=4",
-            &format!("error: got `count=4`, but {list}; {see}"),
-        ),
+        ("count=4", &format!("error: got `count=4`; {list}; {see}")),
     ]);
     let empty = Nvidia::default();
     let wsl = Nvidia {
@@ -206,21 +203,17 @@ fn what_is_not_there_is_named_with_what_is() {
         ..Nvidia::default()
     };
     for (text, nvidia, expected) in [
-        (
-            "0",
-            &empty,
-            "there is no GPU `0` here, but no GPU was found; ",
-        ),
+        ("0", &empty, "there is no GPU `0` here; no GPU was found; "),
         (
             "mig",
             &empty,
-            "there is no MIG instance `mig` here, but no GPU was found; ",
+            "there is no MIG instance `mig` here; no GPU was found; ",
         ),
-        ("count=1", &empty, "got `count=1`, but no GPU was found; "),
+        ("count=1", &empty, "got `count=1`; no GPU was found; "),
         (
             "0",
             &wsl,
-            "there is no GPU `0` here, but WSL shows all by one node; choose by CUDA_VISIBLE_DEVICES; ",
+            "there is no GPU `0` here; WSL shows all by one node; choose by CUDA_VISIBLE_DEVICES; ",
         ),
     ] {
         let meaning = meaning(text, nvidia);

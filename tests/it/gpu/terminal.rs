@@ -245,6 +245,69 @@ fn a_container_remembers_what_it_was_set_up_with() {
 }
 
 #[test]
+fn setup_says_what_a_run_would_lack_here() {
+    let sandbox = Sandbox::new();
+    let root = driver_root(&sandbox);
+    sandbox
+        .coracle(["create", "--name=c", "hello"])
+        .run()
+        .success();
+    let nodes = sandbox
+        .coracle(["setup", "--nvidia", "c"])
+        .env("CORACLE_DRIVER_ROOT", &root);
+    let said = nodes.run().success();
+    let missing = "warning: this is remembered, but on this host there is no `/dev/nvidiactl`";
+    let said = said
+        .complains(missing)
+        .complains("; run `nvidia-smi` once on the host");
+    assert_eq!(said.stdout, "");
+    let cdi = sandbox
+        .coracle(["setup", "--nvidia=off", "c"])
+        .run()
+        .success();
+    assert_eq!(cdi.stderr, "");
+}
+
+#[test]
+fn a_container_that_was_set_up_finds_the_driver_anew_at_each_run() {
+    let sandbox = Sandbox::new();
+    let root = driver_root(&sandbox);
+    sandbox
+        .coracle(["create", "--name=c", "hello"])
+        .run()
+        .success();
+    let explained = |root: &str| {
+        let run = sandbox.coracle(["run", "--explain", "--gpus=none", "c"]);
+        run.env("CORACLE_DRIVER_ROOT", root).run()
+    };
+    let plain = sandbox.coracle(["run", "--explain", "c"]).run().success();
+    assert!(!plain.stdout.contains("libcuda"), "{plain}");
+    sandbox
+        .coracle(["setup", "--nvidia", "c"])
+        .env("CORACLE_DRIVER_ROOT", &root)
+        .run()
+        .success();
+    explained(&root).success().mentions("libcuda.so.550.54.15");
+    // The driver is updated, and the container is not told.
+    let updated = sandbox.path("updated");
+    std::fs::rename(sandbox.path("root"), &updated).expect("the sandbox is ours");
+    let old = explained(&root).success();
+    assert!(!old.stdout.contains("libcuda.so.550"), "{old}");
+    let root = updated.display().to_string();
+    explained(&root).success().mentions("libcuda.so.550.54.15");
+    sandbox
+        .coracle(["setup", "--nvidia=off", "c"])
+        .run()
+        .success();
+    let off = sandbox
+        .coracle(["run", "--explain", "c"])
+        .env("CORACLE_DRIVER_ROOT", &root)
+        .run();
+    let off = off.success();
+    assert!(!off.stdout.contains("libcuda"), "{off}");
+}
+
+#[test]
 fn setup_refuses_what_it_does_not_do() {
     let sandbox = Sandbox::new();
     for (words, status, part) in [
@@ -428,9 +491,7 @@ fn gpu_needs_to_be_told_what_and_says_what_it_cannot_find() {
     let help = sandbox.coracle(["gpu", "list", "--help"]).run().success();
     help.mentions("Usage: coracle gpu list [FLAGS]")
         .mentions("`schema` 1");
-    let nothing = sandbox
-        .coracle(["gpu", "list", "--driver-root", "/nothing/there"])
-        .run();
-    nothing.success().mentions("no NVIDIA driver\n");
+    let nothing = sandbox.coracle(["gpu", "list", "--driver-root", "/nothing/there"]);
+    nothing.run().success().mentions("NVIDIA driver");
     assert!(!sandbox.store().exists());
 }
