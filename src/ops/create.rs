@@ -14,7 +14,7 @@ use crate::ops::facts::Gathered;
 use crate::ops::options::Options;
 use crate::ops::pull;
 use crate::ops::reach::Reach;
-use crate::plan::wish::{Facts, Wish};
+use crate::plan::wish::{Facts, GpuWish, Wish};
 use crate::plan::{Root, RunPlan, Source, View, build};
 use crate::store::{Container, ImageRecord, Store, StoreError};
 
@@ -92,9 +92,11 @@ pub fn create(
     }
     let wish = request.options.into_wish()?;
     let mut subject = of_image(&store, &request.image, reach, progress)?;
-    // What cannot be planned is told now; only the terminal may come later.
+    // What cannot be planned is told now; only the terminal may come later, and the processors of another host: many
+    // a container is made on a login node that has none.
     subject.wish = Wish {
         terminal: false,
+        gpu: GpuWish::default(),
         ..wish.clone()
     };
     subject.plan(View::ReadOnly)?;

@@ -2,8 +2,12 @@
 
 use crate::base::fault::BoxFault;
 use crate::base::path::HostPath;
+use crate::base::progress::Progress;
+use crate::gpu::nvidia;
+use crate::gpu::preflight::{self, Severity, Wanted};
 use crate::ops::create::CreateError;
-use crate::plan::wish::{Via, Wish};
+use crate::ops::gpu;
+use crate::plan::wish::{Text, Via, Wish};
 use crate::store::{ContainerRecord, Store};
 
 /// Whether a container's runs get NVIDIA's GPUs without being told so.
@@ -39,13 +43,18 @@ pub fn remembered(home: &HostPath, name_or_id: &str) -> Result<Nvidia, BoxFault>
     })
 }
 
-/// Has it remember `nvidia`. Nothing of the driver is copied or looked for: that is done by each run, on the host
-/// where it happens, which need not be this one. To switch it off also forgets which GPUs were chosen.
-pub fn remember(home: &HostPath, name_or_id: &str, nvidia: Nvidia) -> Result<(), BoxFault> {
+/// Has it remember a setting. Nothing of the driver is copied: each run finds it on the host where it happens, which
+/// need not be this one, so what is missing here is a warning. To switch it off also forgets which GPUs were chosen.
+pub fn remember(
+    home: &HostPath,
+    name_or_id: &str,
+    setting: Nvidia,
+    progress: &dyn Progress,
+) -> Result<(), BoxFault> {
     let store = Store::open(home.clone())?;
     let record = store.container(name_or_id)?.record;
     let mut wish = wish_of(&record)?;
-    match nvidia {
+    match setting {
         Nvidia::Host => wish.gpu.nvidia = Some(Via::Discovery),
         Nvidia::Cdi => wish.gpu.nvidia = Some(Via::Cdi),
         Nvidia::Off => {
@@ -53,10 +62,32 @@ pub fn remember(home: &HostPath, name_or_id: &str, nvidia: Nvidia) -> Result<(),
             wish.gpu.gpus = None;
         }
     }
+    let driver_root = wish.gpu.driver_root.clone();
     let options = serde_json::to_value(wish);
     let options = options.expect("a wish has neither maps with odd keys nor failing parts");
     store.set_options(record, options)?;
+    if setting == Nvidia::Host {
+        let vantage = gpu::vantage(driver_root.map(|Text(root)| HostPath::new(root)));
+        warn(&nvidia::discover(&vantage), progress);
+    }
     Ok(())
+}
+
+/// Says what would stop a run on this host as it is now.
+fn warn(here: &nvidia::Nvidia, progress: &dyn Progress) {
+    let processors = here.processors.iter().enumerate();
+    let open = processors.filter(|(_, one)| one.index.is_some());
+    let open: Vec<usize> = open.map(|(at, _)| at).collect();
+    let wanted = Wanted {
+        processors: Some(&open),
+        cuda_visible: None,
+    };
+    let findings = preflight::check_host(here, &wanted).into_iter();
+    for finding in findings.filter(|finding| finding.severity == Severity::Fatal) {
+        let remedy = finding.remedy.map(|remedy| format!("; {remedy}"));
+        let message = finding.message + &remedy.unwrap_or_default();
+        progress.warn(&format!("this is remembered, but on this host {message}"));
+    }
 }
 
 fn wish_of(record: &ContainerRecord) -> Result<Wish, CreateError> {

@@ -63,7 +63,7 @@ Examples:
                 "got `{word}` for `--nvidia`, expected `host`, `cdi` or `off`"
             ))
         })?;
-        setup::remember(&home, &self.container, nvidia)?;
+        setup::remember(&home, &self.container, nvidia, &*meant.progress())?;
         Ok(ExitCode::SUCCESS)
     }
 }
