@@ -4,15 +4,12 @@ use crate::base::env;
 use crate::base::fault::BoxFault;
 use crate::base::path::{GuestPath, HostPath, RootDir};
 use crate::gpu::cdi::{self, DeviceName};
+use crate::gpu::choice::Choice;
 use crate::gpu::nvidia::Verdict;
-use crate::gpu::vantage::Vantage;
 use crate::gpu::{Findings, drm, fit, guest, nvidia};
 use crate::oci::config::RunConfig;
-use crate::ops::facts;
+use crate::ops::{facts, gpu};
 use crate::plan::wish::{GpuWish, Text, Via};
-
-/// The kind of NVIDIA's processors in specifications that NVIDIA's toolkit writes.
-const NVIDIA_KIND: &str = "nvidia.com/gpu=";
 
 /// What matters to a run with these `trees` as its root, the uppermost first: nothing, where no processors were asked
 /// for now or in an earlier run.
@@ -26,10 +23,8 @@ pub(super) fn gather(
     if !wish.is_any() && facts::read(written, guest::OWN_CONF)?.is_none() {
         return Ok(None);
     }
-    let vantage = match &wish.driver_root {
-        Some(Text(root)) => Vantage::of_root(HostPath::new(root)),
-        None => Vantage::host(),
-    };
+    let root = wish.driver_root.as_ref();
+    let vantage = gpu::vantage(root.map(|Text(root)| HostPath::new(root)));
     let nvidia = wish.via().filter(|via| *via == Via::Discovery);
     let nvidia = nvidia.map(|_| nvidia::discover(&vantage));
     let devices = devices(wish)?;
@@ -53,25 +48,17 @@ pub(super) fn gather(
     }))
 }
 
-/// The devices that are to come by specifications, those of `--nvidia=cdi` among them: `--gpus` names them by what
-/// stands behind `nvidia.com/gpu=`.
+/// The devices that are to come by specifications, those of `--nvidia=cdi` among them.
 fn devices(wish: &GpuWish) -> Result<Vec<DeviceName>, BoxFault> {
-    let mut names: Vec<String> = Vec::new();
+    let mut devices = Vec::new();
     if wish.via() == Some(Via::Cdi) {
-        let chosen = wish.gpus.as_deref().filter(|chosen| !chosen.is_empty());
-        let each = chosen.unwrap_or("all").split(',').map(str::trim);
-        names.extend(each.map(|name| match name.starts_with(NVIDIA_KIND) {
-            true => name.to_owned(),
-            false => format!("{NVIDIA_KIND}{name}"),
-        }));
+        let choice = Choice::parse(wish.gpus.as_deref().unwrap_or("all"))?;
+        devices.extend(choice.cdi_names()?);
     }
-    names.extend(
-        wish.devices
-            .iter()
-            .map(|name| name.0.to_string_lossy().into_owned()),
-    );
-    let parsed: Result<Vec<DeviceName>, _> = names.iter().map(|name| name.parse()).collect();
-    Ok(parsed?)
+    for Text(name) in &wish.devices {
+        devices.push(name.to_string_lossy().parse()?);
+    }
+    Ok(devices)
 }
 
 /// The directories that the image's own `LD_LIBRARY_PATH` names.
