@@ -2,6 +2,7 @@
 
 mod documents;
 mod generators;
+mod guest;
 mod hooks;
 mod places;
 mod round_trip;
