@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use crate::base::env;
 use crate::gpu::choice::{Capabilities, Choice, ChoiceError, Chosen};
 use crate::gpu::nvidia::{Group, Nvidia};
+use crate::gpu::preflight::{self, Refusal, Wanted};
 use crate::plan::environ::typed;
 use crate::plan::fault::PlanError;
 use crate::plan::wish::{Facts, Wish};
@@ -67,7 +68,8 @@ fn choose(
     for wanted in [flag, variable].into_iter().flatten() {
         let choice = Choice::parse(&wanted)?;
         if !choice.is_unset() {
-            let chosen = choice.resolve(nvidia)?;
+            let chosen = choice.resolve(nvidia);
+            let chosen = chosen.map_err(|error| cause(error, nvidia))?;
             return Ok((choice, chosen));
         }
     }
@@ -86,6 +88,18 @@ fn choose(
     let all = Choice::parse("all")?;
     let chosen = all.resolve(nvidia)?;
     Ok((all, chosen))
+}
+
+/// Why a processor that was chosen is not there: where nobody could compute here, that is the reason.
+fn cause(error: ChoiceError, nvidia: &Nvidia) -> PlanError {
+    let any = Wanted {
+        processors: Some(&[]),
+        cuda_visible: None,
+    };
+    match Refusal::of(&preflight::check_host(nvidia, &any)) {
+        Some(refusal) => refusal.into(),
+        None => error.into(),
+    }
 }
 
 fn capabilities(

@@ -99,6 +99,12 @@ fn stopped(sandbox: &Sandbox) {
             .complains(message)
             .complains(remedy);
         assert!(output.stderr.starts_with("error: "), "{output}");
+        // That one is not there has the same cause.
+        let chosen = ["--rm", "--gpus", "7"];
+        if !message.contains("too old") {
+            let output = run(sandbox, &tree.path(), &chosen, &image, &script);
+            output.exits(125).prints("").complains(message);
+        }
         // Without a processor, the driver's files are better than nothing.
         let script = format!("echo {STARTED}");
         let output = run(
