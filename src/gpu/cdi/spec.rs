@@ -346,9 +346,13 @@ const HOOK_NAMES: [&str; 6] = [
 ];
 
 impl ContainerEdits {
-    /// Whether nothing changes.
+    /// Whether nothing of it would be written: fields whose values are not kept do not count.
     pub fn is_empty(&self) -> bool {
-        *self == ContainerEdits::default()
+        self.env.is_empty()
+            && self.device_nodes.is_empty()
+            && self.mounts.is_empty()
+            && self.hooks.is_empty()
+            && self.additional_gids.is_empty()
     }
 
     /// What the specification says of values, and that no text has a NUL, which no path and no variable can have.
