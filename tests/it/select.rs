@@ -8,6 +8,7 @@ use coracle::engine::select::{
     self, EngineWish, Mode, Rejection, SelectError, candidates, consider, turned_out, wish,
 };
 use coracle::host::{Ask, Fact, HostFacts};
+use coracle::plan::farm::{Farm, Piece};
 use coracle::plan::{Cwd, Ids, Mount, Root, RunPlan, Source, UserView, View};
 
 /// A host that can do everything, without asking this one.
@@ -170,6 +171,25 @@ fn the_plan_decides() {
     check(
         &|plan| plan.mounts.push(read_only(false)),
         Some("it cannot do a read-only mount (on `/etc/hosts`)"),
+    );
+    // What the guest cannot change is made of bindings, each of which has to be sayable.
+    let farm = |source: &str| {
+        let mut farm = Farm::default();
+        assert!(farm.add("lib64/x", Piece::File(HostPath::new(source))));
+        let source = Source::Farm(farm);
+        Mount {
+            read_only: true,
+            ..mount(source, "/farm")
+        }
+    };
+    check(&|plan| plan.mounts.push(farm("/x")), None);
+    check(
+        &|plan| plan.mounts.push(farm("/x:y")),
+        Some("it cannot do a mount of `/x:y`, as its name has a `:`"),
+    );
+    check(
+        &|plan| plan.mounts.push(mount(Source::Masked, "/dev/x")),
+        None,
     );
 }
 

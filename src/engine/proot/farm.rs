@@ -52,6 +52,9 @@ pub(super) fn lay_out(
 }
 
 /// Makes at `at` what no open(2) succeeds on, whoever tries: a socket answers ENXIO. unix(7)
+///
+/// NVIDIA's libraries (580) remove what is not their device where they take themselves for root's, and make it anew,
+/// which nobody here can: then nothing is there.
 pub(super) fn make_unopenable(at: &HostPath) -> Result<(), Stop> {
     let made = mknod(&**at, SFlag::S_IFSOCK, Mode::empty(), 0);
     Ok(made

@@ -314,11 +314,21 @@ fn specified(engine: &'static str) {
         .coracle(&["create", "--name", "box", &debian()])
         .run()
         .success();
-    let script = format!("{ALL_WAYS}; echo $MADE_BY");
+    let run = |script: &str| {
+        let device = ["--device", "example.com/driver=a"];
+        let run = bench.run(&device, "box", script);
+        run.env("CORACLE_CDI_DIRS", &directory).run()
+    };
+    // A link takes the place of a file, but not of a directory with all that is in it.
+    let link = "/opt/driver/libcuda.so.1";
+    bench.kept(None, &format!("mkdir -p {link}")).success();
+    run("true")
+        .exits(125)
+        .complains(&format!("cannot make the link `{link}`"));
     bench
-        .run(&["--device", "example.com/driver=a"], "box", &script)
-        .env("CORACLE_CDI_DIRS", &directory)
-        .run()
+        .kept(None, &format!("rmdir {link}; echo old > {link}"))
+        .success();
+    run(&format!("{ALL_WAYS}; echo $MADE_BY"))
         .success()
         .prints(&format!("{FOUND}\ncdi"));
     // The next run has no such device, and its loader looks for none.

@@ -10,6 +10,7 @@ use coracle::gpu::nvidia::{
     Wants,
 };
 use coracle::gpu::vantage::Machine;
+use coracle::plan::farm::{Farm, Piece};
 use coracle::plan::wish::{GpuWish, Via, Wish};
 use coracle::plan::{RunPlan, explain};
 
@@ -205,6 +206,45 @@ fn the_farm_holds_files_and_the_names_that_lead_to_them() {
             "mount /.coracle/nvidia from a directory of this run's own, read-only",
         ]
     );
+}
+
+#[test]
+fn programs_can_read_what_is_added() {
+    let plan = Scene::new().gpus("1").plan().expect("a sound scene");
+    let json = explain::json(&plan);
+    let mounts = json["mounts"].as_array().expect("a list");
+    let at = |target: &str| mounts.iter().find(|mount| mount["target"] == target);
+    let farm = &at("/usr/local/nvidia").expect("a farm")["source"]["farm"];
+    assert_eq!(farm["lib64/libcuda.so.1"]["link"], "libcuda.so.580.1");
+    assert_eq!(farm["bin/nvidia-smi"]["bind"], "/drv/nvidia-smi");
+    let mask = at("/dev/nvidia0").expect("a closed device");
+    assert_eq!(mask["source"], "masked");
+    assert_eq!(
+        json["notes"].as_array().map(Vec::len),
+        Some(plan.notes.len())
+    );
+}
+
+#[test]
+fn names_in_a_farm_do_not_collide() {
+    let mut farm = Farm::default();
+    let mut add = |name: &str| farm.add(name, Piece::Text(Vec::new()));
+    for (name, expected) in [
+        ("lib64/a", true),
+        ("lib64/a", false),
+        ("lib64/a/b", false),
+        ("lib64", false),
+        ("lib64/a.so", true),
+        ("../../lib64/b", true),
+        ("lib64/b/c", false),
+    ] {
+        assert_eq!(add(name), expected, "{name}");
+    }
+    let names: Vec<_> = farm
+        .pieces()
+        .map(|(name, _)| name.display().to_string())
+        .collect();
+    assert_eq!(names, ["lib64/a", "lib64/a.so", "lib64/b"]);
 }
 
 #[test]
