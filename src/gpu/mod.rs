@@ -15,10 +15,6 @@ pub mod requires;
 pub mod vantage;
 pub mod version;
 
-use std::os::unix::fs::FileTypeExt;
-
-use crate::base::fsx;
-use crate::base::path::HostPath;
 use crate::gpu::drm::Drm;
 use crate::gpu::guest::Guest;
 use crate::gpu::nvidia::Nvidia;
@@ -34,38 +30,4 @@ pub struct Findings {
     pub drm: Option<Drm>,
     /// The tree that the driver's files go into.
     pub guest: Guest,
-}
-
-/// Directories in which drivers put nodes, and the beginnings of those that count; an
-/// empty beginning takes them all. NVIDIA: nodes and MIG capabilities; DRM: Intel, AMD,
-/// and everybody's render nodes; KFD: AMD compute; dxg: the paravirtual one of WSL.
-const NODES: [(&str, &str); 5] = [
-    ("/dev", "nvidia"),
-    ("/dev/nvidia-caps", ""),
-    ("/dev/dri", ""),
-    ("/dev", "kfd"),
-    ("/dev", "dxg"),
-];
-
-/// The device nodes of graphics processors, sorted by name. A host without any, or with
-/// a directory that cannot be listed, has none.
-pub fn nodes() -> Vec<HostPath> {
-    let mut found: Vec<HostPath> = NODES
-        .iter()
-        .flat_map(|(dir, beginning)| nodes_in(dir, beginning))
-        .collect();
-    found.sort();
-    found
-}
-
-fn nodes_in(dir: &str, beginning: &str) -> Vec<HostPath> {
-    let entries = fsx::read_dir(dir).unwrap_or_default();
-    let nodes = entries.into_iter().filter(|entry| {
-        let counts = entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(beginning.as_bytes());
-        counts && entry.file_type().is_ok_and(|kind| kind.is_char_device())
-    });
-    nodes.map(|entry| HostPath::new(entry.path())).collect()
 }

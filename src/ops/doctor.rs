@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::base::env;
 use crate::base::path::HostPath;
 use crate::engine::select::{self, EngineWish, Mode};
-use crate::gpu;
 use crate::gpu::drm;
 use crate::gpu::nvidia::{self, DriverVersion, Flavour, Processor};
 use crate::gpu::preflight::{Cause, Finding};
@@ -78,12 +77,13 @@ pub fn doctor(store: HostPath, temporary: HostPath, driver_root: Option<HostPath
     let modes = select::candidates(EngineWish::Auto);
     let engines: Vec<Verdict> = modes.iter().map(|mode| verdict(*mode, &facts)).collect();
     let auto = engines.iter().find(|verdict| verdict.works);
+    let vantage = ops::gpu::vantage(driver_root);
     Report {
         auto: auto.map(|verdict| verdict.engine),
         checks,
         engines,
-        gpu_nodes: gpu::nodes().iter().map(ToString::to_string).collect(),
-        gpu: processors(&ops::gpu::vantage(driver_root)),
+        gpu_nodes: nodes(&vantage),
+        gpu: processors(&vantage),
     }
 }
 
@@ -116,6 +116,14 @@ pub fn processors(vantage: &Vantage) -> Processors {
         nvidia: nvidia.processors,
         findings,
     }
+}
+
+/// The device nodes of all makers, by name.
+fn nodes(vantage: &Vantage) -> Vec<String> {
+    let nodes = ops::gpu::look(vantage).nodes.into_iter();
+    let mut names: Vec<String> = nodes.map(|node| node.path.to_string()).collect();
+    names.sort();
+    names
 }
 
 fn check(ask: Ask, facts: &HostFacts) -> Check {

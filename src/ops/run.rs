@@ -18,7 +18,7 @@ use crate::host::HostFacts;
 use crate::ops::create::{self, Subject};
 use crate::ops::options::Options;
 use crate::ops::reach::Reach;
-use crate::plan::wish::Wish;
+use crate::plan::wish::{CudaCompat, Wish};
 use crate::plan::{Level, RunPlan, View, explain as plan_text};
 use crate::store::Store;
 
@@ -165,11 +165,12 @@ impl Ready {
         let mut subject = create::find(&store, &request.target, reach, progress)?;
         let is_new = subject.container.is_none();
         if is_new {
-            subject.wish = typed;
+            subject.wish = typed.clone();
         } else {
             check_flags(request, &typed, &subject.wish)?;
-            subject.wish = subject.wish.overlaid(typed);
+            subject.wish = subject.wish.overlaid(typed.clone());
         }
+        check_use(&typed, &subject.wish)?;
         let plan = subject.plan(first_view(&subject, request.lifetime, &store)?)?;
         Ok(Ready {
             store,
@@ -222,6 +223,33 @@ fn check_flags(request: &Request, typed: &Wish, stored: &Wish) -> Result<(), Not
             target: request.target.clone(),
             hint,
         }),
+    }
+}
+
+/// A flag that says how, where nobody said that.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` has no effect without `--nvidia`")]
+struct Useless(&'static str);
+
+impl Fault for Useless {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["add `--nvidia`, or leave it away".to_owned()]
+    }
+}
+
+/// Refuses flags about a driver that this run does not get.
+fn check_use(typed: &Wish, wish: &Wish) -> Result<(), Useless> {
+    let about_driver = [
+        (typed.gpu.driver_root.is_some(), "--driver-root"),
+        (typed.gpu.cuda_compat != CudaCompat::Auto, "--cuda-compat"),
+    ];
+    match about_driver.into_iter().find(|(given, _)| *given) {
+        Some((_, flag)) if !wish.gpu.is_any() => Err(Useless(flag)),
+        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ mod exposure;
 mod guest;
 mod layouts;
 mod ldcache;
+mod list;
 mod loader;
 mod preflight;
 mod terminal;
