@@ -157,7 +157,7 @@ struct GpuFlags {
         help_heading = GPU
     )]
     device: Vec<OsString>,
-    /// Show AMD's GPUs, and say what is in the way; their libraries are the image's
+    /// Show AMD's GPUs, and check before the start that they can be used; their libraries are the image's
     #[arg(long, visible_alias = "amd", help_heading = GPU)]
     rocm: bool,
     /// The same for Intel's
