@@ -15,6 +15,7 @@ pub mod requires;
 pub mod vantage;
 pub mod version;
 
+use crate::base::path::HostPath;
 use crate::gpu::drm::Drm;
 use crate::gpu::guest::Guest;
 use crate::gpu::nvidia::Nvidia;
@@ -26,6 +27,8 @@ pub struct Findings {
     pub nvidia: Option<Nvidia>,
     /// What specifications of devices ask for, where such devices were asked for.
     pub cdi: Option<cdi::Edits>,
+    /// NVIDIA's device nodes on the host, likewise: those of other devices than these must not be used by mistake.
+    pub nodes: Vec<HostPath>,
     /// The cards of AMD and Intel, likewise.
     pub drm: Option<Drm>,
     /// The tree that the driver's files go into.

@@ -36,12 +36,18 @@ pub(super) fn gather(
             &vantage.sys,
         )?),
     };
+    let nodes = match cdi.is_some() {
+        true => nvidia::discover(&vantage).nodes,
+        false => Vec::new(),
+    };
+    let nodes = nodes.into_iter().map(|node| node.host).collect();
     let drm = (wish.rocm || wish.intel || wish.dri).then(|| drm::discover(&vantage));
     let files = nvidia.iter().flat_map(|nvidia| &nvidia.files);
     let sonames = fit::sonames(files.filter(|file| file.verdict == Verdict::Taken));
     let guest = guest::look(trees, &sonames, &library_path(image));
     Ok(Some(Findings {
         nvidia,
+        nodes,
         cdi,
         drm,
         guest,

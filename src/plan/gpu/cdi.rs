@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use super::loader::Libraries;
 use super::{Edits, variables};
 use crate::base::env;
-use crate::base::path::GuestPath;
+use crate::base::path::{GuestPath, HostPath};
 use crate::gpu::cdi::{self, CdiSource};
 use crate::gpu::compat;
 use crate::gpu::guest::Guest;
@@ -24,6 +24,8 @@ pub(super) struct Run<'a> {
     pub(super) wish: &'a Wish,
     pub(super) facts: &'a Facts<'a>,
     pub(super) guest: &'a Guest,
+    /// NVIDIA's device nodes on the host.
+    pub(super) nodes: &'a [HostPath],
     /// What the devices need.
     pub(super) wanted: &'a cdi::Edits,
 }
@@ -43,6 +45,9 @@ impl Run<'_> {
             }
         }
         show(wanted, edits);
+        if self.close_others(edits) {
+            variables::leave_numbers_out(self.wish, self.facts, edits, environment);
+        }
         if let Some(dir) = forward(wanted, self.wish, self.guest) {
             libraries.put_first(&dir);
             let known = environment.get(env::LD_LIBRARY_PATH).map(OsStr::to_owned);
@@ -64,6 +69,31 @@ impl Run<'_> {
             edits.note(Level::Detail, text);
         }
     }
+}
+
+impl Run<'_> {
+    /// Closes NVIDIA's processors that are not among the devices, where any are; whether there are such.
+    fn close_others(&self, edits: &mut Edits) -> bool {
+        let chosen = self.wanted.nodes.iter().map(|node| &node.host);
+        let chosen: Vec<&HostPath> = chosen.filter(|node| is_processor(node)).collect();
+        let is_other = |node: &&HostPath| is_processor(node) && !chosen.contains(node);
+        let mut others = Vec::new();
+        if !chosen.is_empty() {
+            others.extend(self.nodes.iter().filter(is_other));
+        }
+        for node in &others {
+            edits.close(GuestPath::root().join(node));
+        }
+        !others.is_empty()
+    }
+}
+
+/// `/dev/nvidia<number>`.
+fn is_processor(node: &HostPath) -> bool {
+    let number = node
+        .to_str()
+        .and_then(|path| path.strip_prefix("/dev/nvidia"));
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Mounts, nodes and links.

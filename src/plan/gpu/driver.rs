@@ -104,32 +104,15 @@ impl Run<'_> {
     ) {
         let hidden = selection.chosen.hidden(self.nvidia);
         for node in &hidden {
-            edits.mounts.push(Mount {
-                source: Source::Masked,
-                target: node.path.clone(),
-                read_only: false,
-                optional: true,
-            });
+            edits.close(node.path.clone());
         }
-        let name = env::CUDA_VISIBLE_DEVICES;
-        if typed(self.wish, self.facts, name).is_some() {
-            return;
+        if let Chosen::ByCuda(words) = &selection.chosen
+            && typed(self.wish, self.facts, env::CUDA_VISIBLE_DEVICES).is_none()
+        {
+            environment.set(env::CUDA_VISIBLE_DEVICES, words);
         }
-        if let Chosen::ByCuda(words) = &selection.chosen {
-            environment.set(name, words);
-            return;
-        }
-        // UUIDs mean the same however many devices are seen; numbers count those that can be opened.
-        let known = environment
-            .get(name)
-            .map(|value| value.to_string_lossy().into_owned());
-        let counts = |value: &String| value.starts_with(|first: char| first.is_ascii_digit());
-        if let Some(value) = known.filter(counts).filter(|_| !hidden.is_empty()) {
-            environment.unset(OsStr::new(name));
-            let text = format!(
-                "{name}={value} is left out: it counts all GPUs, and this run has only those that were chosen"
-            );
-            edits.note(Level::Warning, text);
+        if !hidden.is_empty() {
+            variables::leave_numbers_out(self.wish, self.facts, edits, environment);
         }
     }
 

@@ -63,6 +63,7 @@ pub(super) fn edits(
             wish,
             facts,
             guest: &found.guest,
+            nodes: &found.nodes,
             wanted,
         };
         run.add(&mut edits, &mut libraries, environment);
@@ -131,6 +132,16 @@ impl Edits {
             let remedy = finding.remedy.iter().map(|remedy| format!("; {remedy}"));
             self.note(level, finding.message.clone() + &remedy.collect::<String>());
         }
+    }
+
+    /// Keeps everybody from opening the device `target`.
+    fn close(&mut self, target: GuestPath) {
+        self.mounts.push(Mount {
+            source: Source::Masked,
+            target,
+            read_only: false,
+            optional: true,
+        });
     }
 
     /// Shows `host` at `target` if it is there.

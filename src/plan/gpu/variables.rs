@@ -3,8 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
+use super::Edits;
 use crate::base::env;
 use crate::base::path::GuestPath;
+use crate::plan::Level;
 use crate::plan::environ::{Environment, typed};
 use crate::plan::farm::Farm;
 use crate::plan::wish::{Facts, Wish};
@@ -64,6 +66,29 @@ pub(super) fn pass_on(wish: &Wish, facts: &Facts<'_>, environment: &mut Environm
         if is_passed(name) && !is_typed() {
             environment.set(name, value);
         }
+    }
+}
+
+/// Takes away numbers by which the caller chose among CUDA's processors, where some can no longer be opened: they would
+/// count others. UUIDs mean the same, and what was typed for this run was typed for it.
+pub(super) fn leave_numbers_out(
+    wish: &Wish,
+    facts: &Facts<'_>,
+    edits: &mut Edits,
+    environment: &mut Environment,
+) {
+    let name = env::CUDA_VISIBLE_DEVICES;
+    let known = environment.get(name);
+    let value = known.map(|value| value.to_string_lossy().into_owned());
+    let counts = |value: &String| value.starts_with(|first: char| first.is_ascii_digit());
+    if let Some(value) = value.filter(counts)
+        && typed(wish, facts, name).is_none()
+    {
+        environment.unset(OsStr::new(name));
+        let text = format!(
+            "{name}={value} is left out: it counts all GPUs, and this run has only those that were chosen"
+        );
+        edits.note(Level::Warning, text);
     }
 }
 

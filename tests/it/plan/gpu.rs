@@ -4,6 +4,7 @@ mod cache;
 
 use coracle::base::path::{GuestPath, HostPath};
 use coracle::gpu::Findings;
+use coracle::gpu::cdi::{self, CdiNode};
 use coracle::gpu::guest::{Guest, Libc, Provider};
 use coracle::gpu::nvidia::{
     Access, DriverFile, DriverVersion, FileKind, Group, Node, NodeRole, Nvidia, Processor, Verdict,
@@ -314,6 +315,37 @@ fn devices_that_were_not_chosen_are_closed() {
     Scene::new().check(visible, Some("all"));
     Scene::new().gpus("1").check(visible, Some("GPU-1"));
     Scene::new().gpus("none").check(visible, Some("none"));
+}
+
+#[test]
+fn devices_that_no_specification_named_are_closed() {
+    let scene = |named: &[&str]| {
+        let mut scene = Scene::new().caller(&[("CUDA_VISIBLE_DEVICES", "1")]);
+        let nodes = named.iter().map(|name| CdiNode {
+            host: HostPath::new(*name),
+            target: GuestPath::root().join(name),
+        });
+        scene.found.nvidia = None;
+        scene.found.cdi = Some(cdi::Edits {
+            nodes: nodes.collect(),
+            ..cdi::Edits::default()
+        });
+        let there = [
+            "/dev/nvidia-uvm",
+            "/dev/nvidia0",
+            "/dev/nvidia1",
+            "/dev/nvidiactl",
+        ];
+        scene.found.nodes = there.map(HostPath::new).to_vec();
+        scene.lines(&["mount        /dev/", "environment  CUDA"])
+    };
+    let all = ["environment CUDA_VISIBLE_DEVICES=1"];
+    assert_eq!(
+        scene(&["/dev/nvidia1", "/dev/nvidiactl"]),
+        ["mount /dev/nvidia0 cannot be opened"]
+    );
+    assert_eq!(scene(&["/dev/nvidia0", "/dev/nvidia1"]), all);
+    assert_eq!(scene(&["/dev/other"]), all);
 }
 
 #[test]
