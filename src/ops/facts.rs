@@ -56,7 +56,7 @@ impl Gathered {
             stdin_is_terminal: std::io::stdin().is_terminal(),
             in_pmi_launch: env::in_pmi_launch(),
             has_apt: lower.join(&apt::DIRECTORY[1..]).is_dir(),
-            gpu: findings::gather(&trees, &wish.gpu, image)?,
+            gpu: findings::gather(&trees, lower, &wish.gpu, image)?,
         })
     }
 
@@ -77,13 +77,16 @@ impl Gathered {
     }
 }
 
-/// The trees that make a guest's root, the uppermost first. What a container has written lies over the image: in
-/// `upper`, or in a copy of everything.
+/// The trees that make a guest's root, the uppermost first. What a container has written lies over the image in
+/// `upper`, or it is in a copy of everything: what was removed there must not show through from the image.
 fn trees(lower: &HostPath, view: &View) -> Vec<RootDir> {
-    let mut trees = vec![lower.clone()];
-    if let View::Kept { dir } = view {
-        trees.splice(0..0, [dir.join("rootfs"), dir.join("upper")]);
-    }
+    let trees = match view {
+        View::Kept { dir } => match dir.join("rootfs") {
+            copy if copy.is_dir() => vec![copy],
+            _ => vec![dir.join("upper"), lower.clone()],
+        },
+        View::Discarded { .. } | View::ReadOnly => vec![lower.clone()],
+    };
     trees.into_iter().map(RootDir::new).collect()
 }
 

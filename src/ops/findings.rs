@@ -11,16 +11,18 @@ use crate::oci::config::RunConfig;
 use crate::ops::{facts, gpu};
 use crate::plan::wish::{GpuWish, Text, Via};
 
-/// What matters to a run with these `trees` as its root, the uppermost first: nothing, where no processors were asked
-/// for now or in an earlier run.
+/// What matters to a run with these `trees` as its root, the uppermost first, of which `lower` is the image's: nothing,
+/// where no processors were asked for now or in an earlier run.
 pub(super) fn gather(
     trees: &[RootDir],
+    lower: &HostPath,
     wish: &GpuWish,
     image: &RunConfig,
 ) -> Result<Option<Findings>, BoxFault> {
     // An image as it was pulled was told nothing; only what a container has written over it may say so.
-    let written = &trees[..trees.len() - 1];
-    if !wish.is_any() && facts::read(written, guest::OWN_CONF)?.is_none() {
+    let mut written = trees.to_vec();
+    written.retain(|tree| tree.path() != lower);
+    if !wish.is_any() && facts::read(&written, guest::OWN_CONF)?.is_none() {
         return Ok(None);
     }
     let root = wish.driver_root.as_ref();

@@ -23,6 +23,9 @@ use crate::plan::{GuestLink, Level, Mount, Source};
 /// Where OptiX looks for its data, and nowhere else.
 const OPTIX: &str = "share/nvidia/nvoptix.bin";
 
+/// The driver's half of OpenCL.
+const OPENCL: &str = "libnvidia-opencl.so.1";
+
 /// A run with NVIDIA's driver.
 pub(super) struct Run<'a> {
     pub(super) wish: &'a Wish,
@@ -43,10 +46,7 @@ impl Run<'_> {
     ) -> Result<Libraries, PlanError> {
         let selection = selection::select(self.wish, self.facts, self.nvidia)?;
         let image_path = directories(environment.get(env::LD_LIBRARY_PATH));
-        let wanted = |file: &&DriverFile| {
-            file.verdict == Verdict::Taken && selection.capabilities.contains(file.group)
-        };
-        let files: Vec<&DriverFile> = self.nvidia.files.iter().filter(wanted).collect();
+        let files = self.wanted(&selection);
         let before = self.forward(&selection);
         for text in &selection.ignored {
             edits.note(Level::Warning, text);
@@ -77,6 +77,29 @@ impl Run<'_> {
         }
         self.place(farm, edits);
         Ok(libraries)
+    }
+
+    /// The files of the chosen capabilities, and what those want of the others: much of OpenGL is in a library that
+    /// CUDA has, too.
+    fn wanted(&self, selection: &Selection) -> Vec<&DriverFile> {
+        let taken = self.nvidia.files.iter();
+        let taken = taken.filter(|file| file.verdict == Verdict::Taken);
+        let (mut files, mut others): (Vec<_>, Vec<_>) =
+            taken.partition(|file| selection.capabilities.contains(file.group));
+        let mut n_looked_at = 0;
+        while let Some(file) = files.get(n_looked_at) {
+            let wants = |other: &&DriverFile| {
+                file.wants
+                    .libraries
+                    .iter()
+                    .any(|want| is_called(other, want))
+            };
+            let (more, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(wants);
+            files.extend(more);
+            others = rest;
+            n_looked_at += 1;
+        }
+        files
     }
 
     /// The image's own newer `libcuda`, where it comes before the host's.
@@ -183,6 +206,16 @@ impl Run<'_> {
             }
         }
         let vendors = Path::new(variables::VENDORS);
+        // Drivers put together by hand often lack the file by which OpenCL's loaders know of the library.
+        let has_opencl = farm
+            .pieces()
+            .any(|(name, _)| name == Path::new("lib64").join(OPENCL));
+        if has_opencl {
+            farm.add(
+                vendors.join("nvidia.icd"),
+                Piece::Text(format!("{OPENCL}\n").into()),
+            );
+        }
         if farm.directories().contains(vendors) {
             for name in &self.guest.opencl_vendors {
                 let own = Path::new("/etc/OpenCL/vendors").join(name);
@@ -235,6 +268,12 @@ impl Run<'_> {
             });
         }
     }
+}
+
+/// Whether `library` is one of a file's names.
+fn is_called(file: &DriverFile, library: &str) -> bool {
+    let own = file.name.rsplit('/').next();
+    own == Some(library) || file.links.iter().any(|link| link == library)
 }
 
 /// The absolute directories of a search path.

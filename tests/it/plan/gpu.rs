@@ -282,6 +282,77 @@ fn groups_are_left_out_when_the_user_says_so_and_not_when_the_image_does() {
 }
 
 #[test]
+fn a_group_brings_what_its_files_want_of_other_groups() {
+    let library = |stem: &str, group, wants: &[&str]| {
+        let mut library = file(
+            FileKind::Library,
+            group,
+            &format!("lib64/{stem}.so.{VERSION}"),
+            &[],
+        );
+        library.wants.libraries = strings(wants);
+        library
+    };
+    let mut scene = Scene::new().typed(&["NVIDIA_DRIVER_CAPABILITIES=graphics"]);
+    scene.driver().files.extend([
+        library(
+            "libnvidia-glcore",
+            Group::Graphics,
+            &["libnvidia-gpucomp.so.580.1"],
+        ),
+        library(
+            "libnvidia-gpucomp",
+            Group::Compute,
+            &["libnvidia-ml.so.1", "libc.so.6"],
+        ),
+        library(
+            "libnvidia-pkcs11",
+            Group::Compute,
+            &["libnvidia-glcore.so.580.1"],
+        ),
+    ]);
+    assert_eq!(
+        scene.lines(&["               lib64/"]),
+        [
+            "lib64/libGLX_nvidia.so.0 -> libGLX_nvidia.so.580.1",
+            "lib64/libGLX_nvidia.so.580.1 from /drv/libGLX_nvidia.so.580.1",
+            "lib64/libnvidia-glcore.so.580.1 from /drv/libnvidia-glcore.so.580.1",
+            "lib64/libnvidia-gpucomp.so.580.1 from /drv/libnvidia-gpucomp.so.580.1",
+            "lib64/libnvidia-ml.so.1 -> libnvidia-ml.so.580.1",
+            "lib64/libnvidia-ml.so.580.1 from /drv/libnvidia-ml.so.580.1",
+        ]
+    );
+}
+
+#[test]
+fn opencl_is_told_of_a_library_that_came_without_its_file() {
+    let mut scene = Scene::new();
+    let name = format!("lib64/libnvidia-opencl.so.{VERSION}");
+    let library = file(
+        FileKind::Library,
+        Group::Compute,
+        &name,
+        &["libnvidia-opencl.so.1"],
+    );
+    scene.driver().files.push(library);
+    let plan = scene.plan().expect("a sound scene");
+    assert_eq!(
+        super::value(&plan, "OCL_ICD_VENDORS"),
+        Some("/usr/local/nvidia/share/OpenCL/vendors")
+    );
+    let json = explain::json(&plan);
+    let mounts = json["mounts"].as_array().expect("a list");
+    let farm = mounts
+        .iter()
+        .find(|mount| mount["target"] == "/usr/local/nvidia");
+    let farm = &farm.expect("a farm")["source"]["farm"];
+    assert_eq!(
+        farm["share/OpenCL/vendors/nvidia.icd"]["content"],
+        "libnvidia-opencl.so.1\n"
+    );
+}
+
+#[test]
 fn devices_that_were_not_chosen_are_closed() {
     let masks = |scene: Scene| scene.lines(&["mount        /dev/"]);
     let none: &[&str] = &[];
