@@ -14,7 +14,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
-use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
@@ -101,9 +102,15 @@ impl<T> Context<T> for nix::Result<T> {
     }
 }
 
-/// Opens for reading. open(2).
+/// Opens for reading. openat(2), because musl's open(3) makes two system calls of it.
 pub fn open(path: impl AsRef<Path>) -> Result<File> {
-    File::open(&path).context("open", path)
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    loop {
+        match openat(AT_FDCWD, path.as_ref(), flags, Mode::empty()) {
+            Err(Errno::EINTR) => {}
+            opened => return opened.map(File::from).context("open", path),
+        }
+    }
 }
 
 /// Creates a file that must not exist yet, with permission bits `mode`, for writing. open(2).

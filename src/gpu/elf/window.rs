@@ -8,6 +8,9 @@ use super::ElfError;
 
 /// What is read at once, a page: most names that a file mentions stand beside each other.
 const WINDOW: u64 = 4096;
+/// Pages kept without an allocation: a driver has dozens of libraries, most are done with two pages, and musl's
+/// allocator maps and unmaps memory for each.
+const PAGES: usize = 4;
 /// Reads of one file; Debian's libraries take three to nine.
 const MAX_WINDOWS: usize = 128;
 /// Bytes of one name. PT_INTERP is a path, the others are shorter than a file's name may be.
@@ -50,11 +53,14 @@ impl Source for [u8] {
 pub(super) struct Windows<'a> {
     source: &'a dyn Source,
     read: Vec<Window>,
+    pages: [[u8; WINDOW as usize]; PAGES],
 }
 
 struct Window {
     offset: u64,
-    bytes: Vec<u8>,
+    size: usize,
+    /// The bytes, where they are not in the page with the window's own position.
+    allocated: Option<Vec<u8>>,
     /// Whether the file ends with it.
     is_last: bool,
 }
@@ -64,6 +70,7 @@ impl<'a> Windows<'a> {
         Windows {
             source,
             read: Vec::new(),
+            pages: [[0; WINDOW as usize]; PAGES],
         }
     }
 
@@ -92,10 +99,12 @@ impl<'a> Windows<'a> {
             None => self.load(offset, end)?,
         };
         let window = &self.read[idx];
+        let bytes = window.allocated.as_deref();
+        let bytes = bytes.unwrap_or_else(|| &self.pages[idx]);
         let start = usize::try_from(offset - window.offset)
             .unwrap_or(usize::MAX)
-            .min(window.bytes.len());
-        let bytes = &window.bytes[start..];
+            .min(window.size);
+        let bytes = &bytes[start..window.size];
         let size = usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len());
         Ok(&bytes[..size])
     }
@@ -131,7 +140,12 @@ impl<'a> Windows<'a> {
         let start = offset - offset % WINDOW;
         let end = end.checked_next_multiple_of(WINDOW).ok_or(OUTSIDE)?;
         let size = usize::try_from(end - start).map_err(|_| OUTSIDE)?;
-        let mut bytes = vec![0; size];
+        let idx = self.read.len();
+        let mut allocated = None;
+        let bytes: &mut [u8] = match self.pages.get_mut(idx) {
+            Some(page) if size == page.len() => page,
+            _ => allocated.insert(vec![0; size]),
+        };
         let mut filled = 0;
         while filled < size {
             match self
@@ -144,19 +158,19 @@ impl<'a> Windows<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        bytes.truncate(filled);
         self.read.push(Window {
             offset: start,
-            bytes,
+            size: filled,
+            allocated,
             is_last: filled < size,
         });
-        Ok(self.read.len() - 1)
+        Ok(idx)
     }
 }
 
 impl Window {
     fn end(&self) -> u64 {
-        self.offset + self.bytes.len() as u64
+        self.offset + self.size as u64
     }
 }
 

@@ -148,7 +148,7 @@ impl Candidate {
             }
             _ => {}
         }
-        let elf = inspect::binary(found, host, vantage.machine)?;
+        let elf = inspect::object(host, vantage.machine)?;
         match (self.row.numbering, self.row.group) {
             (Numbering::Neutral, _) if !is_whole_driver(&elf.needed) => Err(Reason::VendorNeutral),
             (_, Group::Display) => Err(Reason::DisplayServer),

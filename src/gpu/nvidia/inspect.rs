@@ -32,6 +32,11 @@ pub(super) fn file(found: &GuestPath, host: &HostPath) -> Result<(), Reason> {
 /// The same for a library or program that must be made for `machine`.
 pub(super) fn binary(found: &GuestPath, host: &HostPath, machine: Machine) -> Result<Elf, Reason> {
     file(found, host)?;
+    object(host, machine)
+}
+
+/// The same for what is known to be a regular file.
+pub(super) fn object(host: &HostPath, machine: Machine) -> Result<Elf, Reason> {
     let file = fsx::open(host).map_err(reason)?;
     let elf = elf::read(&file).map_err(|error| match error {
         ElfError::Read(error) => Reason::Unreadable(why(&error)),
