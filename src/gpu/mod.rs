@@ -15,10 +15,9 @@ pub mod requires;
 pub mod vantage;
 pub mod version;
 
-use crate::base::path::HostPath;
 use crate::gpu::drm::Drm;
 use crate::gpu::guest::Guest;
-use crate::gpu::nvidia::Nvidia;
+use crate::gpu::nvidia::{Node, Nvidia};
 
 /// What was found for one run: on the host by the wish, and in the image's tree.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +27,7 @@ pub struct Findings {
     /// What specifications of devices ask for, where such devices were asked for.
     pub cdi: Option<cdi::Edits>,
     /// NVIDIA's device nodes on the host, likewise: those of other devices than these must not be used by mistake.
-    pub nodes: Vec<HostPath>,
+    pub nodes: Vec<Node>,
     /// The cards of AMD and Intel, likewise.
     pub drm: Option<Drm>,
     /// The tree that the driver's files go into.

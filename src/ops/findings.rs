@@ -39,10 +39,9 @@ pub(super) fn gather(
         )?),
     };
     let nodes = match cdi.is_some() {
-        true => nvidia::discover(&vantage).nodes,
+        true => nvidia::nodes(&vantage),
         false => Vec::new(),
     };
-    let nodes = nodes.into_iter().map(|node| node.host).collect();
     let drm = (wish.rocm || wish.intel || wish.dri).then(|| drm::discover(&vantage));
     let files = nvidia.iter().flat_map(|nvidia| &nvidia.files);
     let sonames = fit::sonames(files.filter(|file| file.verdict == Verdict::Taken));

@@ -22,6 +22,11 @@ pub use found::*;
 
 use crate::gpu::vantage::Vantage;
 
+/// The device nodes alone, for whoever has the driver's files from elsewhere.
+pub fn nodes(vantage: &Vantage) -> Vec<Node> {
+    nodes::find(vantage)
+}
+
 /// Looks for the driver. Whatever cannot be read is as if it were not there, or is in the result with a reason:
 /// a host without a driver is no error here.
 pub fn discover(vantage: &Vantage) -> Nvidia {

@@ -8,10 +8,11 @@ use std::ffi::OsStr;
 use super::loader::Libraries;
 use super::{Edits, variables};
 use crate::base::env;
-use crate::base::path::{GuestPath, HostPath};
+use crate::base::path::GuestPath;
 use crate::gpu::cdi::{self, CdiSource};
 use crate::gpu::compat;
 use crate::gpu::guest::Guest;
+use crate::gpu::nvidia::{Node, NodeRole};
 use crate::plan::environ::{Environment, typed};
 use crate::plan::wish::{CudaCompat, Facts, Wish};
 use crate::plan::{GuestLink, Level, Mount, Source};
@@ -25,7 +26,7 @@ pub(super) struct Run<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) guest: &'a Guest,
     /// NVIDIA's device nodes on the host.
-    pub(super) nodes: &'a [HostPath],
+    pub(super) nodes: &'a [Node],
     /// What the devices need.
     pub(super) wanted: &'a cdi::Edits,
 }
@@ -72,28 +73,23 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
-    /// Closes NVIDIA's processors that are not among the devices, where any are; whether there are such.
+    /// Closes NVIDIA's processors that are not among the devices, where any are; whether there are such. One whose name
+    /// a chosen one has in the guest is covered already, and to close that name would close the chosen one.
     fn close_others(&self, edits: &mut Edits) -> bool {
-        let chosen = self.wanted.nodes.iter().map(|node| &node.host);
-        let chosen: Vec<&HostPath> = chosen.filter(|node| is_processor(node)).collect();
-        let is_other = |node: &&HostPath| is_processor(node) && !chosen.contains(node);
-        let mut others = Vec::new();
-        if !chosen.is_empty() {
-            others.extend(self.nodes.iter().filter(is_other));
+        let wanted = &self.wanted.nodes;
+        let is_chosen = |node: &&Node| wanted.iter().any(|wanted| wanted.host == node.host);
+        let is_covered = |node: &&Node| wanted.iter().any(|wanted| wanted.target == node.path);
+        let all = self.nodes.iter();
+        let processors = all.filter(|node| node.role == NodeRole::Processor);
+        let (chosen, others): (Vec<&Node>, Vec<&Node>) = processors.partition(is_chosen);
+        if chosen.is_empty() {
+            return false;
         }
-        for node in &others {
-            edits.close(GuestPath::root().join(node));
+        for node in others.iter().filter(|node| !is_covered(node)) {
+            edits.close(node.path.clone());
         }
         !others.is_empty()
     }
-}
-
-/// `/dev/nvidia<number>`.
-fn is_processor(node: &HostPath) -> bool {
-    let number = node
-        .to_str()
-        .and_then(|path| path.strip_prefix("/dev/nvidia"));
-    number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Mounts, nodes and links.

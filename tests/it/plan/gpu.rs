@@ -363,33 +363,36 @@ fn devices_that_were_not_chosen_are_closed() {
 
 #[test]
 fn devices_that_no_specification_named_are_closed() {
-    let scene = |named: &[&str]| {
+    let scene = |named: &[(&str, &str)]| {
         let mut scene = Scene::new().caller(&[("CUDA_VISIBLE_DEVICES", "1")]);
-        let nodes = named.iter().map(|name| CdiNode {
-            host: HostPath::new(*name),
-            target: GuestPath::root().join(name),
+        let nodes = named.iter().map(|(host, target)| CdiNode {
+            host: HostPath::new(*host),
+            target: GuestPath::root().join(target),
         });
-        scene.found.nvidia = None;
         scene.found.cdi = Some(cdi::Edits {
             nodes: nodes.collect(),
             ..cdi::Edits::default()
         });
-        let there = [
-            "/dev/nvidia-uvm",
-            "/dev/nvidia0",
-            "/dev/nvidia1",
-            "/dev/nvidiactl",
-        ];
-        scene.found.nodes = there.map(HostPath::new).to_vec();
+        let nvidia = scene.found.nvidia.take().expect("every scene has it");
+        scene.found.nodes = nvidia.nodes;
         scene.lines(&["mount        /dev/", "environment  CUDA"])
     };
+    let (first, second) = (
+        ("/dev/nvidia0", "/dev/nvidia0"),
+        ("/dev/nvidia1", "/dev/nvidia1"),
+    );
     let all = ["environment CUDA_VISIBLE_DEVICES=1"];
     assert_eq!(
-        scene(&["/dev/nvidia1", "/dev/nvidiactl"]),
+        scene(&[second, ("/dev/nvidiactl", "/dev/nvidiactl")]),
         ["mount /dev/nvidia0 cannot be opened"]
     );
-    assert_eq!(scene(&["/dev/nvidia0", "/dev/nvidia1"]), all);
-    assert_eq!(scene(&["/dev/other"]), all);
+    assert_eq!(scene(&[first, second]), all);
+    assert_eq!(scene(&[("/dev/other", "/dev/other")]), all);
+    // The second one, under the name of the first.
+    assert_eq!(
+        scene(&[("/dev/nvidia1", "/dev/nvidia0")]),
+        ["mount /dev/nvidia0 from /dev/nvidia1"]
+    );
 }
 
 #[test]
