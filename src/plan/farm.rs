@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::path::{GuestPath, HostPath};
 
@@ -10,8 +10,8 @@ use crate::base::path::{GuestPath, HostPath};
 /// links between them, texts. Its directories are those that the names imply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Farm {
-    /// By their names, as paths from the farm's own root. None lies below another.
-    pieces: BTreeMap<GuestPath, Piece>,
+    /// By their names, which are relative and clean. None lies below another.
+    pieces: BTreeMap<PathBuf, Piece>,
 }
 
 /// What a name in a farm leads to.
@@ -29,13 +29,14 @@ impl Farm {
     /// Gives `piece` a name, such as `lib64/libcuda.so.1`. False, with nothing changed, where the name is taken, or
     /// is that of a directory, or lies below a file.
     pub fn add(&mut self, name: impl AsRef<Path>, piece: Piece) -> bool {
-        let name = GuestPath::root().join(name);
-        let mut above = name.as_path().ancestors();
-        let is_below =
-            above.any(|dir| GuestPath::new(dir).is_some_and(|dir| self.pieces.contains_key(&dir)));
-        let is_dir = |(known, _): (&GuestPath, &Piece)| known.as_path().starts_with(name.as_path());
+        let name = GuestPath::root().join(name).relative().to_owned();
+        let is_below = name.ancestors().any(|dir| self.pieces.contains_key(dir));
         // Paths are in the order of their components, so what lies below a name follows it at once.
-        if is_below || self.pieces.range(&name..).next().is_some_and(is_dir) {
+        let mut follow = self.pieces.range(name.clone()..);
+        let is_dir = follow
+            .next()
+            .is_some_and(|(known, _)| known.starts_with(&name));
+        if is_below || is_dir {
             return false;
         }
         self.pieces.insert(name, piece);
@@ -44,9 +45,7 @@ impl Farm {
 
     /// The pieces by their names relative to the farm, sorted.
     pub fn pieces(&self) -> impl Iterator<Item = (&Path, &Piece)> {
-        self.pieces
-            .iter()
-            .map(|(name, piece)| (name.relative(), piece))
+        self.pieces.iter().map(|(name, piece)| (&**name, piece))
     }
 
     /// Every directory that the names imply, relative to the farm, outer ones first.

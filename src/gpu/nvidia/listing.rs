@@ -62,9 +62,14 @@ impl Interest<'_> {
     /// Whether a link of that name is followed to see what name it leads to: the file may carry the version
     /// (`libnvidia-new.so.1` in one directory, which leads to `libnvidia-new.so.580.159.04` in another).
     fn follows(self, name: &str) -> bool {
-        matches!(self, Interest::Driver(_))
-            && (name.starts_with("libnv") || name.contains("_nvidia"))
+        matches!(self, Interest::Driver(_)) && (name.starts_with("libnv") || has_nvidia(name))
     }
+}
+
+/// Whether `_nvidia` is in a name. Most have no `_` at all, which is found sooner than that they lack the word.
+fn has_nvidia(name: &str) -> bool {
+    let mut parts = name.split('_').skip(1);
+    parts.any(|part| part.starts_with("nvidia"))
 }
 
 /// The names of a directory that count, sorted.

@@ -37,19 +37,6 @@ const REQUIRED: [&str; 4] = [
     "libnvidia-nvvm",
 ];
 
-/// How the stems of the table begin.
-const BEGINNINGS: [&str; 9] = [
-    "libnv",
-    "libcuda",
-    "libGL",
-    "libEGL",
-    "libO",
-    "libvdpau_",
-    "libdx",
-    "libglx",
-    "nvidia_",
-];
-
 /// What is not known by name is likelier a part of CUDA than anything else, as the latest ones were
 /// (`libnvidia-gpucomp`, `libnvidia-tileiras`), and programs fail without those.
 const UNKNOWN: Row = driver("", Group::Compute);
@@ -69,11 +56,36 @@ pub(super) fn row(stem: &str) -> Option<&'static Row> {
 /// Whether a file of that name is a library of the table. Nearly all names of a large directory are none, and are
 /// refused by their first letters.
 pub(super) fn knows(name: &str) -> bool {
-    let may_be = BEGINNINGS
-        .iter()
-        .any(|beginning| name.starts_with(beginning));
-    may_be && stem(name).and_then(row).is_some()
+    may_know(name.as_bytes()) && stem(name).and_then(row).is_some()
 }
+
+/// Whether a stem of the table begins like `name`.
+const fn may_know(name: &[u8]) -> bool {
+    match name {
+        [b'l', b'i', b'b', rest @ ..] => matches!(
+            rest,
+            [b'n', b'v', ..]
+                | [b'c', b'u', b'd', b'a', ..]
+                | [b'G', b'L', ..]
+                | [b'E', b'G', b'L', ..]
+                | [b'O', b'p', b'e', b'n', ..]
+                | [b'v', b'd', b'p', b'a', b'u', b'_', ..]
+                | [b'd', b'x', ..]
+                | [b'g', b'l', b'x', ..]
+        ),
+        [b'n', b'v', b'i', b'd', b'i', b'a', b'_', ..] => true,
+        _ => false,
+    }
+}
+
+// A row that its first letters refuse would never be found.
+const _: () = {
+    let mut idx = 0;
+    while idx < ROWS.len() {
+        assert!(may_know(ROWS[idx].stem.as_bytes()));
+        idx += 1;
+    }
+};
 
 /// What is known of a library of that stem, or what holds for all others.
 pub(super) fn row_or_default(stem: &str) -> &'static Row {
