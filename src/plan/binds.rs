@@ -17,7 +17,7 @@ use crate::plan::{Mount, Source};
 const HOST_DIRS: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// Files of the host that every guest sees, if there are any. Read-only: a caller who is
 /// root must not change the host by `apt-get install`.
-const HOST_FILES: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/localtime"];
+pub const HOST_FILES: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/localtime"];
 
 /// Permission bits of a tmpfs that says nothing else, as Docker's.
 const TMPFS_MODE: u32 = 0o1777;

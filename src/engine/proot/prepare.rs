@@ -17,11 +17,11 @@ use crate::base::path::{GuestPath, HostPath};
 use crate::engine::Stop;
 use crate::engine::sight::{Place, Sight};
 use crate::engine::start::{GuestError, Step};
-use crate::plan::{Cwd, GuestFile, GuestLink, Mount, RunPlan, Source};
+use crate::plan::{Cwd, GuestFile, GuestLink, Mount, RunPlan, Source, binds};
 
 use super::farm;
 
-/// A default file larger than this is not copied but left out.
+/// The largest default file that is copied.
 const MAX_DEFAULT_FILE: u64 = 1 << 20;
 
 /// A step that a report names.
@@ -103,7 +103,7 @@ fn place_mount(mount: &Mount, own: &HostPath, sight: &Sight) -> Result<Vec<Bindi
         }
         Source::Bind(source) => match fsx::metadata(source) {
             Ok(meta) if mount.optional && meta.is_file() => {
-                let binding = default_file(source, mount, sight)?;
+                let binding = optional_file(source, mount, sight)?;
                 return Ok(binding.into_iter().collect());
             }
             Ok(meta) => (HostPath::new(fsx::canonicalize(source)?), meta.is_dir()),
@@ -154,12 +154,13 @@ pub(super) fn binding(source: HostPath, target: GuestPath) -> Result<Binding, Gu
     Ok(Binding { source, target })
 }
 
-/// A default file of the host (`/etc/resolv.conf` and kin), which the guest must not change.
+/// A file that is there if the host has it: a default one, or one of a driver.
 ///
-/// One that the caller cannot change is bound. Of one that the caller could change (root,
-/// on a host of one's own) the guest gets a copy, as PRoot keeps nobody from writing. A
-/// symbolic link of the image at that place goes: through it, the file would land elsewhere.
-fn default_file(source: &HostPath, mount: &Mount, sight: &Sight) -> Result<Option<Binding>, Stop> {
+/// One that the caller cannot change is bound. Of a default text that the caller could change
+/// (root, on a host of one's own) the guest gets a copy, as PRoot keeps nobody from writing; a
+/// copy of a driver's library would be large, and stay behind in a kept container. A symbolic
+/// link of the image at that place goes: through it, the file would land elsewhere.
+fn optional_file(source: &HostPath, mount: &Mount, sight: &Sight) -> Result<Option<Binding>, Stop> {
     let path = mount.target.as_path();
     let (Some(parent), Some(name)) = (path.parent().and_then(GuestPath::new), path.file_name())
     else {
@@ -175,8 +176,8 @@ fn default_file(source: &HostPath, mount: &Mount, sight: &Sight) -> Result<Optio
         fsx::remove_file(&host)?;
     }
     create_dirs(&parent.host).step("create a directory for", &mount.target)?;
-    let changeable = access(source.as_os_str(), AccessFlags::W_OK).is_ok();
-    if mount.read_only && changeable {
+    let is_text = binds::HOST_FILES.iter().any(|file| path == Path::new(file));
+    if is_text && mount.read_only && access(source.as_os_str(), AccessFlags::W_OK).is_ok() {
         let content = fsx::read(source, MAX_DEFAULT_FILE)?;
         fsx::write(&host, &content, 0o644)?;
         return Ok(None);

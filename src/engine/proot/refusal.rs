@@ -29,8 +29,8 @@ pub(in crate::engine) fn refusal(plan: &RunPlan) -> Option<String> {
 
 fn refused_mount(mount: &Mount) -> Option<String> {
     let target = &mount.target;
-    // It translates paths and does not look at what is done with them. The optional
-    // ones are the default files, which become the guest's own: see `prepare`.
+    // It translates paths and does not look at what is done with them. Of the optional ones,
+    // the default files become the guest's own, and a driver's are as safe as from the caller.
     if mount.read_only && !mount.optional && !matches!(mount.source, Source::Farm(_)) {
         return Some(format!("a read-only mount (on `{target}`)"));
     }

@@ -52,6 +52,30 @@ fn check(engine: &str) {
         .exits(125)
         .complains("no CDI specification describes the device `example.com/gpu=7`")
         .complains("hint: there are `nvidia.com/gpu=all`");
+    keeps_nothing(&sandbox, engine);
+}
+
+/// A file that the caller may change appears itself, whatever its size, and nothing of it stays in a kept container.
+fn keeps_nothing(sandbox: &Sandbox, engine: &str) {
+    let directory = sandbox.folder("cdi");
+    let large = sandbox.file("large", vec![b'x'; 2 << 20]);
+    sandbox.file(
+        "cdi/nvidia.yaml",
+        SPECIFICATION.replace("{file}", &large.display().to_string()),
+    );
+    let coracle = |arguments: &[&str]| {
+        let run = sandbox.coracle(["--quiet"]).arguments(arguments);
+        run.env("CORACLE_CDI_DIRS", &directory).run()
+    };
+    coracle(&["create", "--name", "box", &fixture::image("debian")]).success();
+    let count = "wc -c < /opt/driver/libcuda.so.999.88.77";
+    let script = ["box", "sh", "-c", count];
+    coracle(&[&["run", "--engine", engine, "--nvidia=cdi"][..], &script].concat())
+        .success()
+        .prints("2097152");
+    coracle(&[&["run", "--engine", engine][..], &script].concat())
+        .success()
+        .prints("0");
 }
 
 #[test]
