@@ -28,8 +28,8 @@ const OWN: &str = "/usr/local/nvidia";
 
 /// The largest `/etc/ld.so.conf`; it has a line or two.
 const MAX_CONF: u64 = 1 << 20;
-/// Directories of the image's search path, entries of one name in its cache, folders `cuda*` and files in one of them
-/// that are looked at.
+/// Directories of the image's search path, entries of one name in its cache, folders `cuda*`, files in one of them, and
+/// vendors of OpenCL that are looked at.
 const MAX_FOLDERS: usize = 64;
 /// The note of CUDA's packages for forward compatibility: its owner, and the section that it stands in.
 const NOTE: (&str, &str) = ("NVIDIA Corporation", ".note.cuda.fwd_compatibility");
@@ -272,7 +272,8 @@ impl Eyes {
 
     fn opencl_vendors(&mut self) -> Vec<String> {
         let names = self.stack.names(&place("/etc/OpenCL/vendors")).into_iter();
-        names.filter_map(|name| name.into_string().ok()).collect()
+        let names = names.filter_map(|name| name.into_string().ok());
+        names.take(MAX_FOLDERS).collect()
     }
 }
 

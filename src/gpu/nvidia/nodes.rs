@@ -51,12 +51,12 @@ pub(super) fn of_displays(vantage: &Vantage, processors: &[Processor]) -> Vec<No
 }
 
 /// Whether the module is loaded without which CUDA fails with error 999. The kernel loads it only when asked by
-/// `nvidia-modprobe`, so that it may be absent where all else works.
+/// `nvidia-modprobe`, so that it may be absent where all else works. Where the driver's own module does not show, that
+/// this one does not says nothing: sandboxes such as gVisor have a `/sys/module` with nothing in it.
 pub(super) fn uvm_loaded(vantage: &Vantage) -> Option<bool> {
     let modules = vantage.sys.join("module");
-    modules
-        .is_dir()
-        .then(|| modules.join("nvidia_uvm").exists())
+    let shows = modules.join("nvidia").exists();
+    shows.then(|| modules.join("nvidia_uvm").exists())
 }
 
 /// Whether nodes cannot be opened where they lie. A container may have single nodes mounted, so one of them is asked

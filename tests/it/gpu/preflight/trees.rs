@@ -89,6 +89,14 @@ const ROWS: &[Row] = &[
         |tree| tree.remove("sys/module/nvidia_uvm"),
         &["UvmNotLoaded"],
     ),
+    // A sandbox that lends the nodes and hides the modules.
+    (
+        |tree| {
+            tree.remove("sys/module/nvidia");
+            tree.remove("sys/module/nvidia_uvm");
+        },
+        &[],
+    ),
     (|tree| tree.remove("dev/nvidia-uvm"), &["NoUvmNode"]),
     (|tree| tree.node("nvidia-nvswitch0"), &["NoFabricManager"]),
     (
