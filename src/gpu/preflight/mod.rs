@@ -101,7 +101,12 @@ fn rated(causes: Vec<Cause>, wanted: &Wanted) -> Vec<Finding> {
     let mut findings: Vec<Finding> = causes.into_iter().map(Finding::from).collect();
     if wanted.processors.is_none() {
         for finding in &mut findings {
-            finding.severity = finding.severity.min(Severity::Warning);
+            let most = match finding.cause {
+                // Just where the files alone are of use: to build on a host without a processor.
+                Cause::ModuleNotLoaded { .. } => Severity::Detail,
+                _ => Severity::Warning,
+            };
+            finding.severity = finding.severity.min(most);
         }
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

@@ -132,6 +132,23 @@ pub(super) const FILES: &[Row] = &[
         ],
     },
     Row {
+        name: "the same, where the files alone are wanted",
+        change: |world| {
+            world
+                .nvidia
+                .driver
+                .as_mut()
+                .expect("it has one")
+                .from_kernel = false;
+            world.without_nodes("/dev/");
+            world.chosen = None;
+        },
+        said: &[
+            "detail: the files of NVIDIA's driver 580.159.04 are installed, its kernel module is not loaded",
+            "-> run this on a node with a GPU (login nodes often have the files alone), or have the administrator run `modprobe nvidia`",
+        ],
+    },
+    Row {
         name: "a sandbox that hides /sys and hands out nodes",
         change: |world| {
             world
