@@ -20,7 +20,7 @@ use crate::plan::{GuestFile, GuestLink, Level, Mount, Note, Source};
 
 /// Where the driver's files appear. Images that are made for NVIDIA's tools search here already.
 pub const PLACE: &str = "/usr/local/nvidia";
-/// The second place is for runs in which the user mounts something at the first or around it.
+/// The second place is for runs in which the user mounts something at the first, around it or in it.
 const PLACES: [&str; 2] = [PLACE, "/.coracle/nvidia"];
 
 /// What is added to a plan, beside the environment.
@@ -106,11 +106,15 @@ fn check_cards(wish: &Wish, drm: &Drm, edits: &mut Edits) -> Result<(), PlanErro
     Ok(())
 }
 
-/// The first place that no mount lies at or around: the directory would be made in something of the host.
+/// The first place that no mount lies at, around or in: around it the directory would be made in something of the
+/// host, and in it the mount would hide the driver, or find a directory in which no mount point can be made.
 fn place(mounts: &[Mount]) -> GuestPath {
     let [first, last] = PLACES.map(|place| GuestPath::root().join(place));
-    let covers = |mount: &Mount| first.as_path().starts_with(mount.target.as_path());
-    if mounts.iter().any(covers) {
+    let meets = |mount: &Mount| {
+        let target = mount.target.as_path();
+        first.as_path().starts_with(target) || target.starts_with(first.as_path())
+    };
+    if mounts.iter().any(meets) {
         last
     } else {
         first

@@ -199,15 +199,24 @@ fn the_farm_holds_files_and_the_names_that_lead_to_them() {
         ]
     );
     // The user's own mount stays, and the farm goes where it changes nothing of the host.
-    let mut elsewhere = Scene::new();
-    elsewhere.wish.volumes = texts(&["/opt:/usr/local"]);
-    assert_eq!(
-        elsewhere.lines(&["mount        /usr", "mount        /.c"]),
-        [
-            "mount /usr/local from /opt",
-            "mount /.coracle/nvidia from a directory of this run's own, read-only",
-        ]
-    );
+    for target in [
+        "/usr/local",
+        "/usr/local/nvidia",
+        "/usr/local/nvidia/lib64",
+        "/usr/local/nvidia/mine",
+    ] {
+        let mut elsewhere = Scene::new();
+        elsewhere.wish.volumes = texts(&[&format!("/opt:{target}")]);
+        let mut lines = elsewhere.lines(&["mount        /usr", "mount        /.c"]);
+        lines.sort();
+        assert_eq!(
+            lines,
+            [
+                "mount /.coracle/nvidia from a directory of this run's own, read-only",
+                &format!("mount {target} from /opt"),
+            ]
+        );
+    }
 }
 
 #[test]
