@@ -118,7 +118,7 @@ impl Fault for CdiError {
             ],
             CdiError::Missing { refresh, .. } | CdiError::NotDevice { refresh, .. } => vec![refresh.clone()],
             CdiError::Wrong { .. } => vec!["correct the file, or make it anew with the vendor's tool".to_owned()],
-            CdiError::NothingToDescribe => vec!["`coracle gpu` shows what was looked at".to_owned()],
+            CdiError::NothingToDescribe => vec!["`coracle gpu list` shows what was looked at".to_owned()],
         }
     }
 }
