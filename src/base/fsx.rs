@@ -307,10 +307,29 @@ pub fn write(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
 
 /// As [`write`], unless the file has these bytes: then others may be reading it, who must
 /// not find it cut short.
+///
+/// What is no file and no directory is replaced: opening a pipe would wait for whoever has its other end. fifo(7).
 pub fn write_if_different(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
-    match read_if_there(&path, bytes.len() as u64) {
-        Ok(Some(present)) if present == bytes => Ok(()),
-        _ => write(path, bytes, mode),
+    let path = path.as_ref();
+    match absent_as_none(symlink_metadata(path))? {
+        Some(meta) if meta.is_file() => {
+            if read(path, bytes.len() as u64).is_ok_and(|present| present == bytes) {
+                return Ok(());
+            }
+        }
+        Some(meta) if !meta.is_dir() => remove_file(path)?,
+        _ => {}
+    }
+    write(path, bytes, mode)
+}
+
+/// As [`read`], for a place at which anybody may have put anything: what is no regular file is an error. Opening a
+/// pipe would wait for ever. fifo(7).
+pub fn read_regular(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    match metadata(path)?.is_file() {
+        true => read(path, limit),
+        false => Err(io::Error::other("not a regular file")).context("read", path),
     }
 }
 

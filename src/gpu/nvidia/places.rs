@@ -176,7 +176,7 @@ pub(super) fn parent(path: &GuestPath) -> Option<GuestPath> {
 fn cached(vantage: &Vantage) -> Vec<GuestPath> {
     let path = GuestPath::root().join("etc/ld.so.cache");
     let file = vantage.root.resolve(&path).ok();
-    let bytes = file.and_then(|file| fsx::read(file, ldcache::MAX_SIZE).ok());
+    let bytes = file.and_then(|file| fsx::read_regular(file, ldcache::MAX_SIZE).ok());
     let Some(cache) = bytes.and_then(|bytes| Cache::parse(&bytes)) else {
         return Vec::new();
     };
@@ -194,7 +194,7 @@ fn cached(vantage: &Vantage) -> Vec<GuestPath> {
 fn musl_path(vantage: &Vantage) -> Vec<GuestPath> {
     let path = GuestPath::root().join(format!("etc/ld-musl-{}.path", vantage.machine));
     let file = vantage.root.resolve(&path).ok();
-    let bytes = file.and_then(|file| fsx::read(file, MAX_MUSL_PATH).ok());
+    let bytes = file.and_then(|file| fsx::read_regular(file, MAX_MUSL_PATH).ok());
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
     let directories = text.split([':', '\n']).filter_map(GuestPath::new);
     directories.take(MAX_PLACES).collect()

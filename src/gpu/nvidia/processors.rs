@@ -83,7 +83,7 @@ fn bus_number(name: &str) -> Option<[u32; 4]> {
 
 /// The lines `Name: \t value` of a processor's file.
 fn information(folder: &HostPath) -> BTreeMap<String, String> {
-    let bytes = fsx::read(folder.join("information"), MAX_INFORMATION).unwrap_or_default();
+    let bytes = fsx::read_regular(folder.join("information"), MAX_INFORMATION).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let fields = text.lines().filter_map(|line| line.split_once(':'));
     fields
@@ -120,7 +120,7 @@ fn instances(vantage: &Vantage, minor: u32, minors: &mut Minors) -> Vec<MigInsta
 /// The lines `gpu0/gi1/ci0/access 13`.
 fn mig_minors(vantage: &Vantage) -> BTreeMap<String, u32> {
     let path = vantage.proc.join("driver/nvidia-caps/mig-minors");
-    let bytes = fsx::read(path, MAX_MINORS).unwrap_or_default();
+    let bytes = fsx::read_regular(path, MAX_MINORS).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines = text.lines().filter_map(|line| line.split_once(' '));
     lines

@@ -20,7 +20,7 @@ pub(super) fn of_kernel(vantage: &Vantage) -> Option<DriverVersion> {
 }
 
 fn in_file(source: HostPath) -> Option<DriverVersion> {
-    let bytes = fsx::read(&source, MAX_FILE).ok()?;
+    let bytes = fsx::read_regular(&source, MAX_FILE).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let version = in_line(text.lines().next()?)?.to_owned();
     Some(DriverVersion {

@@ -119,6 +119,11 @@ fn kept(bench: &Bench) {
         .kept(None, "rm /etc/ld.so.cache; echo /opt > /etc/ld.so.conf")
         .success();
     bench.kept(Some(41), ALL_WAYS).success().prints(FOUND);
+    // A pipe in its place, whose other end nobody has.
+    bench
+        .kept(None, "rm /etc/ld.so.cache; mkfifo /etc/ld.so.cache")
+        .success();
+    bench.kept(Some(41), ALL_WAYS).success().prints(FOUND);
 }
 
 /// An image may have something of its own where the driver's files appear.

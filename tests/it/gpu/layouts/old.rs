@@ -198,11 +198,15 @@ fn hostile(host: &mut Host) {
         "../../../../../../../../../etc/hostname",
     );
     host.link("usr/lib64/vdpau", "/usr/lib64");
-    nix::unistd::mkfifo(
-        &host.root.join(format!("usr/lib64/libnvidia-pipe.so.{V}")),
-        nix::sys::stat::Mode::S_IRWXU,
-    )
-    .expect("a pipe");
+    // Whoever opens a pipe waits for its other end.
+    for name in [
+        &format!("usr/lib64/libnvidia-pipe.so.{V}"),
+        "etc/ld-musl-x86_64.path",
+    ] {
+        let pipe = host.root.join(name);
+        std::fs::create_dir_all(pipe.parent().expect("a folder")).expect("a new folder");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    }
     let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
     host.file("usr/share/vulkan/icd.d/nvidia_icd.json", deep);
     host.file(
