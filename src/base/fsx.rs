@@ -214,6 +214,15 @@ pub fn each_entry(
     Ok(())
 }
 
+/// The names in a directory that are text; none where it cannot be listed.
+pub fn names(path: impl AsRef<Path>) -> Vec<String> {
+    let mut names = Vec::new();
+    let _what_cannot_be_listed_is_empty = each_entry(path, |name, _| {
+        names.extend(name.to_str().map(str::to_owned));
+    });
+    names
+}
+
 /// Creates one directory with permission bits `mode`. mkdir(2).
 pub fn create_dir(path: impl AsRef<Path>, mode: u32) -> Result<()> {
     fs::DirBuilder::new()

@@ -237,8 +237,7 @@ fn topology(vantage: &Vantage) -> BTreeMap<u32, u32> {
 
 /// The names in a directory that are one of `kinds` and a number, sorted by both.
 fn numbered<'a>(dir: &HostPath, kinds: &[&'a str]) -> Vec<(String, &'a str, u32)> {
-    let entries = fsx::read_dir(dir).unwrap_or_default().into_iter();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let names = fsx::names(dir).into_iter();
     let mut found: Vec<(String, &str, u32)> = names
         .filter_map(|name| {
             let (kind, number) = kinds.iter().find_map(|kind| {

@@ -4,7 +4,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::AccessFlags;
 
 use crate::base::fsx;
-use crate::base::path::{GuestPath, HostPath};
+use crate::base::path::GuestPath;
 use crate::gpu::node;
 use crate::gpu::nvidia::{Node, NodeRole, Processor};
 use crate::gpu::vantage::{NodeCheck, Vantage};
@@ -22,13 +22,13 @@ const FOLDERS: [(&str, &str, NodeRole); 2] = [
 /// The nodes, by role and number.
 pub(super) fn find(vantage: &Vantage) -> Vec<Node> {
     let mut found: Vec<(NodeRole, Option<u32>, String)> = Vec::new();
-    for name in names(&vantage.dev) {
+    for name in fsx::names(&vantage.dev) {
         if let Some((role, number)) = role(&name) {
             found.push((role, number, name));
         }
     }
     for (folder, beginning, role) in FOLDERS {
-        for name in names(&vantage.dev.join(folder)) {
+        for name in fsx::names(vantage.dev.join(folder)) {
             if let Some(number) = numbered(&name, beginning) {
                 found.push((role, Some(number), format!("{folder}/{name}")));
             }
@@ -120,12 +120,4 @@ fn numbered(name: &str, beginning: &str) -> Option<u32> {
     // `parse` takes a sign.
     let are_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
     are_digits.then(|| digits.parse().ok()).flatten()
-}
-
-/// The names in a directory that are text; none where it cannot be listed.
-fn names(dir: &HostPath) -> Vec<String> {
-    let entries = fsx::read_dir(dir).unwrap_or_default().into_iter();
-    entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
 }

@@ -25,7 +25,7 @@ const MAX_INSTANCES: usize = 64;
 /// only what this user can open gets an index.
 pub(super) fn find(vantage: &Vantage, nodes: &[Node]) -> Vec<Processor> {
     let folder = vantage.proc.join("driver/nvidia/gpus");
-    let mut ids: Vec<_> = names(&folder)
+    let mut ids: Vec<_> = fsx::names(&folder)
         .into_iter()
         .filter_map(|name| Some((bus_number(&name)?, name)))
         .collect();
@@ -143,19 +143,11 @@ fn displays(vantage: &Vantage, bus_id: &str) -> Vec<HostPath> {
 
 /// The numbers behind `beginning` among the names in a directory, rising.
 fn numbered(folder: &HostPath, beginning: &str) -> Vec<u32> {
-    let mut numbers: Vec<u32> = names(folder)
+    let mut numbers: Vec<u32> = fsx::names(folder)
         .iter()
         .filter_map(|name| name.strip_prefix(beginning)?.parse().ok())
         .collect();
     numbers.sort_unstable();
     numbers.truncate(MAX_INSTANCES);
     numbers
-}
-
-/// The names in a directory that are text; none where it cannot be listed.
-fn names(folder: &HostPath) -> Vec<String> {
-    let entries = fsx::read_dir(folder).unwrap_or_default().into_iter();
-    entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
 }

@@ -70,8 +70,7 @@ fn stores(vantage: &Vantage) -> Vec<String> {
     let Some(store) = place(vantage, &[STORE]) else {
         return Vec::new();
     };
-    let names = fsx::read_dir(&store.host).unwrap_or_default().into_iter();
-    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let names = fsx::names(&store.host).into_iter();
     let is_cuda =
         |name: &String| name.starts_with("nv") && store.host.join(name).join(LANDMARK).exists();
     let mut names: Vec<String> = names.filter(is_cuda).collect();
