@@ -3,17 +3,20 @@
 //! The package holds a newer `libcuda` that works with an older kernel module, on processors for data centres only;
 //! on others `cuInit` fails with error 804. NVIDIA, "CUDA Compatibility", chapter "Forward Compatibility".
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::path::GuestPath;
 use crate::gpu::guest::Compat;
 use crate::gpu::version::Version;
 
-/// What was asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wish {
-    /// By NVIDIA's rule.
+/// Whether the package comes before the host's driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CudaCompat {
+    /// Where NVIDIA's rule says so.
     #[default]
     Auto,
-    /// Whatever the rule says.
+    /// Always.
     On,
     /// Never.
     Off,
@@ -33,11 +36,16 @@ const SMALL_WORKSTATIONS: [&str; 6] = ["t400", "t500", "t550", "t600", "t1000", 
 /// a kernel module of version `driver` and processors of these `models`. The rule is the one of NVIDIA's container
 /// toolkit: a greater major version than the module's, or a note in the file that names the module's major version,
 /// in a package that is newer than the module.
-pub fn choose(packages: &[Compat], driver: &str, models: &[&str], wish: Wish) -> Option<GuestPath> {
+pub fn choose(
+    packages: &[Compat],
+    driver: &str,
+    models: &[&str],
+    wish: CudaCompat,
+) -> Option<GuestPath> {
     let refused = match wish {
-        Wish::On => false,
-        Wish::Auto => models.iter().any(|model| !is_for_data_centres(model)),
-        Wish::Off => true,
+        CudaCompat::On => false,
+        CudaCompat::Auto => models.iter().any(|model| !is_for_data_centres(model)),
+        CudaCompat::Off => true,
     };
     if refused {
         return None;
@@ -45,7 +53,7 @@ pub fn choose(packages: &[Compat], driver: &str, models: &[&str], wish: Wish) ->
     let driver = Version::parse(driver);
     let accepted = packages.iter().filter_map(|package| {
         let version = Version::parse(&package.version)?;
-        let accepted = wish == Wish::On || accepts(package, &version, driver.as_ref()?);
+        let accepted = wish == CudaCompat::On || accepts(package, &version, driver.as_ref()?);
         accepted.then_some((version, package))
     });
     let newest = accepted.max_by(|one, other| one.0.cmp(&other.0))?;

@@ -14,11 +14,12 @@ use crate::engine::ns::Ns;
 use crate::engine::proot::{Acceleration, Proot};
 use crate::engine::select::{self, Mode, Rejection, SelectError};
 use crate::engine::{Engine, Stop};
+use crate::gpu::compat::CudaCompat;
 use crate::host::HostFacts;
 use crate::ops::create::{self, Subject};
 use crate::ops::options::Options;
 use crate::ops::reach::Reach;
-use crate::plan::wish::{CudaCompat, Wish};
+use crate::plan::wish::Wish;
 use crate::plan::{Level, RunPlan, View, explain as plan_text};
 use crate::store::Store;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base::path::HostPath;
 use crate::gpu;
+use crate::gpu::compat::CudaCompat;
 use crate::oci::config::RunConfig;
 
 /// What was typed for a run. A container keeps the one that it was made with.
@@ -74,19 +75,6 @@ pub enum Via {
     Discovery,
     /// What a specification of the Container Device Interface says (`--nvidia=cdi`).
     Cdi,
-}
-
-/// Whether the image's package for CUDA's forward compatibility comes before the host's driver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CudaCompat {
-    /// Where NVIDIA's rule says so.
-    #[default]
-    Auto,
-    /// Always.
-    On,
-    /// Never.
-    Off,
 }
 
 /// How ids inside are to be backed by the host's.

@@ -11,7 +11,8 @@ use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::gpu::cdi::DeviceName;
 use crate::gpu::choice::Choice;
-use crate::plan::wish::{CudaCompat, GpuWish, Text, Via};
+use crate::gpu::compat::CudaCompat;
+use crate::plan::wish::{GpuWish, Text, Via};
 
 /// The names of CDI devices that stand for `--gpus`, whose processors we find ourselves.
 const NVIDIA_KIND: &[u8] = b"nvidia.com/gpu=";

@@ -14,7 +14,7 @@ use crate::gpu::compat;
 use crate::gpu::guest::Guest;
 use crate::gpu::nvidia::{Node, NodeRole};
 use crate::plan::environ::{Environment, typed};
-use crate::plan::wish::{CudaCompat, Facts, Wish};
+use crate::plan::wish::{Facts, Wish};
 use crate::plan::{GuestLink, Level, Mount, Source};
 
 /// Where every guest sees the host's devices.
@@ -131,12 +131,12 @@ fn show(wanted: &cdi::Edits, edits: &mut Edits) {
 
 /// The image's own newer `libcuda`, where the specification leaves it to us to put it first.
 fn forward(wanted: &cdi::Edits, wish: &Wish, guest: &Guest) -> Option<GuestPath> {
-    let wish = match wish.gpu.cuda_compat {
-        CudaCompat::Auto => compat::Wish::Auto,
-        CudaCompat::On => compat::Wish::On,
-        CudaCompat::Off => compat::Wish::Off,
-    };
-    compat::choose(&guest.compat, wanted.cuda_compat.as_deref()?, &[], wish)
+    compat::choose(
+        &guest.compat,
+        wanted.cuda_compat.as_deref()?,
+        &[],
+        wish.gpu.cuda_compat,
+    )
 }
 
 /// Lets the loader find what appears in the folders that it is to search.

@@ -17,7 +17,7 @@ use crate::gpu::{compat, fit, requires};
 use crate::plan::environ::{Environment, typed};
 use crate::plan::farm::{Farm, Piece};
 use crate::plan::fault::PlanError;
-use crate::plan::wish::{CudaCompat, Facts, Wish};
+use crate::plan::wish::{Facts, Wish};
 use crate::plan::{GuestLink, Level, Mount, Source};
 
 /// Where OptiX looks for its data, and nowhere else.
@@ -104,18 +104,18 @@ impl Run<'_> {
 
     /// The image's own newer `libcuda`, where it comes before the host's.
     fn forward(&self, selection: &Selection) -> Option<GuestPath> {
-        let wish = match self.wish.gpu.cuda_compat {
-            CudaCompat::Auto => compat::Wish::Auto,
-            CudaCompat::On => compat::Wish::On,
-            CudaCompat::Off => compat::Wish::Off,
-        };
         let chosen = selection.positions(self.nvidia).unwrap_or_default();
         let processors = chosen
             .iter()
             .filter_map(|at| self.nvidia.processors.get(*at));
         let models: Vec<&str> = processors.filter_map(|one| one.model.as_deref()).collect();
         let driver = self.nvidia.driver.as_ref()?;
-        compat::choose(&self.guest.compat, &driver.version, &models, wish)
+        compat::choose(
+            &self.guest.compat,
+            &driver.version,
+            &models,
+            self.wish.gpu.cuda_compat,
+        )
     }
 
     /// Closes the devices that were not chosen, and puts the caller's own choice among CUDA's right.

@@ -1,6 +1,7 @@
 //! When an image's package for forward compatibility comes first.
 
-use coracle::gpu::compat::{Wish, choose, is_for_data_centres};
+use coracle::gpu::compat::CudaCompat::{self, Auto, Off, On};
+use coracle::gpu::compat::{choose, is_for_data_centres};
 use coracle::gpu::guest::Compat;
 
 use super::world::guest;
@@ -13,7 +14,7 @@ fn check(
     packages: &[(&str, &[u32])],
     driver: &str,
     models: &[&str],
-    wish: Wish,
+    wish: CudaCompat,
     wanted: Option<&str>,
 ) {
     let package = |(version, accepts): &(&str, &[u32])| Compat {
@@ -33,14 +34,14 @@ fn a_greater_major_version_comes_first() {
         &[("590.44.01", &[])],
         "580.159.04",
         H200,
-        Wish::Auto,
+        Auto,
         Some("590.44.01"),
     );
-    check(&[("580.200.01", &[])], "580.159.04", H200, Wish::Auto, None);
-    check(&[("550.54.15", &[])], "580.159.04", H200, Wish::Auto, None);
+    check(&[("580.200.01", &[])], "580.159.04", H200, Auto, None);
+    check(&[("550.54.15", &[])], "580.159.04", H200, Auto, None);
     // As text, 99 would be greater.
-    check(&[("1000.1", &[])], "99.1", H200, Wish::Auto, Some("1000.1"));
-    check(&[], "580.159.04", H200, Wish::Auto, None);
+    check(&[("1000.1", &[])], "99.1", H200, Auto, Some("1000.1"));
+    check(&[], "580.159.04", H200, Auto, None);
 }
 
 #[test]
@@ -49,30 +50,18 @@ fn a_note_lets_a_newer_one_of_the_same_branch_come_first() {
         &[("580.200.01", &[570, 580])],
         "580.159.04",
         H200,
-        Wish::Auto,
+        Auto,
         Some("580.200.01"),
     );
-    check(
-        &[("580.159.04", &[580])],
-        "580.159.04",
-        H200,
-        Wish::Auto,
-        None,
-    );
-    check(
-        &[("580.200.01", &[570])],
-        "580.159.04",
-        H200,
-        Wish::Auto,
-        None,
-    );
-    check(&[("570.1", &[580])], "580.159.04", H200, Wish::Auto, None);
+    check(&[("580.159.04", &[580])], "580.159.04", H200, Auto, None);
+    check(&[("580.200.01", &[570])], "580.159.04", H200, Auto, None);
+    check(&[("570.1", &[580])], "580.159.04", H200, Auto, None);
 }
 
 #[test]
 fn the_newest_of_several_is_taken() {
     let several: &[(&str, &[u32])] = &[("590.9", &[]), ("600.10", &[]), ("600.9", &[])];
-    check(several, "580.159.04", H200, Wish::Auto, Some("600.10"));
+    check(several, "580.159.04", H200, Auto, Some("600.10"));
 }
 
 #[test]
@@ -81,14 +70,14 @@ fn a_wish_wins_over_the_rule() {
         &[("550.1", &[])],
         "580.1",
         &["NVIDIA GeForce RTX 4090"],
-        Wish::On,
+        On,
         Some("550.1"),
     );
-    check(&[("590.1", &[])], "580.1", H200, Wish::Off, None);
+    check(&[("590.1", &[])], "580.1", H200, Off, None);
     // Wished for, and no version could be read of the host.
-    check(&[("590.1", &[])], "", H200, Wish::On, Some("590.1"));
-    check(&[("590.1", &[])], "", H200, Wish::Auto, None);
-    check(&[("rubbish", &[])], "580.1", H200, Wish::On, None);
+    check(&[("590.1", &[])], "", H200, On, Some("590.1"));
+    check(&[("590.1", &[])], "", H200, Auto, None);
+    check(&[("rubbish", &[])], "580.1", H200, On, None);
 }
 
 #[test]
@@ -97,11 +86,11 @@ fn one_processor_that_is_none_for_data_centres_is_enough_to_refuse() {
         &[("590.1", &[])],
         "580.1",
         &["NVIDIA H200", "Quadro P400"],
-        Wish::Auto,
+        Auto,
         None,
     );
     // Nothing is known of the processors: NVIDIA's tool does not ask either.
-    check(&[("590.1", &[])], "580.1", &[], Wish::Auto, Some("590.1"));
+    check(&[("590.1", &[])], "580.1", &[], Auto, Some("590.1"));
 }
 
 #[test]

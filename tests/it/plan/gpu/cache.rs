@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use coracle::base::path::GuestPath;
 use coracle::gpu::Findings;
+use coracle::gpu::compat::CudaCompat;
 use coracle::gpu::guest::{Compat, Libc, OWN_CONF};
 use coracle::gpu::ldcache::{Cache, Entry};
 use coracle::gpu::vantage::Machine;
 use coracle::plan::RunPlan;
-use coracle::plan::wish::{CudaCompat, GpuWish};
+use coracle::plan::wish::GpuWish;
 
 use super::Scene;
 
