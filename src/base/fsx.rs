@@ -320,13 +320,10 @@ pub fn write(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
 /// What is no file and no directory is replaced: opening a pipe would wait for whoever has its other end. fifo(7).
 pub fn write_if_different(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
     let path = path.as_ref();
+    let has_them = || read(path, bytes.len() as u64).is_ok_and(|present| present == bytes);
     match absent_as_none(symlink_metadata(path))? {
-        Some(meta) if meta.is_file() => {
-            if read(path, bytes.len() as u64).is_ok_and(|present| present == bytes) {
-                return Ok(());
-            }
-        }
-        Some(meta) if !meta.is_dir() => remove_file(path)?,
+        Some(meta) if meta.is_file() && has_them() => return Ok(()),
+        Some(meta) if !meta.is_file() && !meta.is_dir() => remove_file(path)?,
         _ => {}
     }
     write(path, bytes, mode)
