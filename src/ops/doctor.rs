@@ -1,14 +1,15 @@
 //! `coracle doctor`: what this host can do, by trying, and which engine a run will take.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::base::env;
 use crate::base::path::HostPath;
 use crate::engine::select::{self, EngineWish, Mode};
-use crate::gpu::drm;
-use crate::gpu::nvidia::{self, DriverVersion, Flavour, Processor};
+use crate::gpu::drm::{self, Drm};
+use crate::gpu::nvidia::{self, DriverVersion, Flavour, Nvidia, Processor};
 use crate::gpu::preflight::{Cause, Finding};
-use crate::gpu::vantage::Vantage;
 use crate::host::{Ask, Fact, HostFacts};
 use crate::ops;
 
@@ -78,12 +79,13 @@ pub fn doctor(store: HostPath, temporary: HostPath, driver_root: Option<HostPath
     let engines: Vec<Verdict> = modes.iter().map(|mode| verdict(*mode, &facts)).collect();
     let auto = engines.iter().find(|verdict| verdict.works);
     let vantage = ops::gpu::vantage(driver_root);
+    let (nvidia, drm) = (nvidia::discover(&vantage), drm::discover(&vantage));
     Report {
         auto: auto.map(|verdict| verdict.engine),
         checks,
         engines,
-        gpu_nodes: nodes(&vantage),
-        gpu: processors(&vantage),
+        gpu_nodes: nodes(&nvidia, &drm),
+        gpu: processors(nvidia, &drm),
     }
 }
 
@@ -98,16 +100,15 @@ impl Processors {
     }
 }
 
-/// Looks at the processors of a host as a run would.
-pub fn processors(vantage: &Vantage) -> Processors {
-    let nvidia = nvidia::discover(vantage);
+/// What a run would make of the processors that were found.
+pub fn processors(nvidia: Nvidia, drm: &Drm) -> Processors {
     // Set and empty means something here, which `env::get` would not tell from unset.
     let all = env::all();
     let visible = all
         .iter()
         .find(|(name, _)| name == env::CUDA_VISIBLE_DEVICES);
     let visible = visible.map(|(_, value)| value.as_os_str());
-    let mut findings = ops::gpu::findings(&nvidia, &drm::discover(vantage), visible);
+    let mut findings = ops::gpu::findings(&nvidia, drm, visible);
     // On most hosts that none is there is no finding: whoever wants one asks `gpu list`, or runs something.
     findings.retain(|finding| !matches!(finding.cause, Cause::NoDriver { .. }));
     Processors {
@@ -119,11 +120,11 @@ pub fn processors(vantage: &Vantage) -> Processors {
 }
 
 /// The device nodes of all makers, by name.
-fn nodes(vantage: &Vantage) -> Vec<String> {
-    let nodes = ops::gpu::look(vantage).nodes.into_iter();
-    let mut names: Vec<String> = nodes.map(|node| node.path.to_string()).collect();
-    names.sort();
-    names
+fn nodes(nvidia: &Nvidia, drm: &Drm) -> Vec<String> {
+    let own = nvidia.nodes.iter().map(|node| node.path.to_string());
+    let others = drm.ports().into_iter().map(|port| port.path.to_string());
+    let names: BTreeSet<String> = own.chain(others).collect();
+    names.into_iter().collect()
 }
 
 fn check(ask: Ask, facts: &HostFacts) -> Check {

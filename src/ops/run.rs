@@ -249,7 +249,7 @@ fn check_use(typed: &Wish, wish: &Wish) -> Result<(), Useless> {
         (typed.gpu.cuda_compat != CudaCompat::Auto, "--cuda-compat"),
     ];
     match about_driver.into_iter().find(|(given, _)| *given) {
-        Some((_, flag)) if !wish.gpu.is_any() => Err(Useless(flag)),
+        Some((_, flag)) if wish.gpu.via().is_none() => Err(Useless(flag)),
         _ => Ok(()),
     }
 }

@@ -139,11 +139,13 @@ type Table = (Vec<&'static str>, Vec<Vec<String>>);
 fn driver(report: &Report) -> String {
     match &report.driver {
         Some(driver) if driver.from_kernel => {
-            format!("NVIDIA driver {}, from {}", driver.version, driver.source)
+            let source = plain(&driver.source.to_string());
+            format!("NVIDIA driver {}, from {source}", driver.version)
         }
         Some(driver) => format!(
             "NVIDIA driver {}, by the name of {}; the kernel does not say",
-            driver.version, driver.source
+            driver.version,
+            plain(&driver.source.to_string())
         ),
         None if report.platform == "wsl" => "NVIDIA driver of WSL, without a version".to_owned(),
         None => "no NVIDIA driver".to_owned(),

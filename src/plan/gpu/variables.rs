@@ -101,12 +101,8 @@ pub(super) fn lead_to(
     environment: &mut Environment,
 ) {
     let holds = |dir: &str| farm.pieces().any(|(name, _)| name.starts_with(dir));
-    let own: Vec<GuestPath> = before
-        .cloned()
-        .into_iter()
-        .chain([place.join("lib64")])
-        .collect();
-    for dir in own.iter().rev() {
+    let libraries = holds("lib64").then(|| place.join("lib64"));
+    for dir in libraries.iter().chain(before) {
         let path = environment.get(env::LD_LIBRARY_PATH).map(OsStr::to_owned);
         environment.set(
             env::LD_LIBRARY_PATH,

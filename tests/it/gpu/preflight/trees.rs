@@ -1,8 +1,10 @@
 //! The causes on a host once more, from files on disk through discovery to a finding.
 
+use coracle::gpu::drm;
 use coracle::gpu::nvidia::discover;
 use coracle::gpu::preflight::{Wanted, check_host};
-use coracle::ops::doctor::processors;
+use coracle::gpu::vantage::Vantage;
+use coracle::ops::doctor::{self, Processors};
 use nix::sys::stat::{self, Mode, SFlag};
 use nix::unistd::Gid;
 
@@ -14,6 +16,11 @@ use crate::support::{Sandbox, require};
 
 /// What is done to a healthy host, and which causes are found.
 type Row = (fn(&mut Tree), &'static [&'static str]);
+
+/// What doctor makes of a host.
+fn seen(vantage: &Vantage) -> Processors {
+    doctor::processors(discover(vantage), &drm::discover(vantage))
+}
 
 const LIBCUDA: &str = "usr/lib/x86_64-linux-gnu/libcuda.so.580.159.04";
 const STUB: &str = "usr/local/cuda/lib64/stubs/libcuda.so";
@@ -204,7 +211,7 @@ fn a_node_of_another_group_is_found() {
 fn doctor_looks_at_what_a_run_would() {
     let sandbox = Sandbox::new();
     let tree = Tree::healthy(&sandbox, "host");
-    let healthy = processors(&tree.vantage());
+    let healthy = seen(&tree.vantage());
     assert!(healthy.findings.is_empty(), "{:?}", healthy.findings);
     assert_eq!(healthy.nvidia[0].model.as_deref(), Some("NVIDIA H200"));
     assert!(
@@ -213,14 +220,14 @@ fn doctor_looks_at_what_a_run_would() {
         healthy.driver()
     );
     tree.remove("sys/module/nvidia_uvm");
-    assert_eq!(processors(&tree.vantage()).findings.len(), 1);
+    assert_eq!(seen(&tree.vantage()).findings.len(), 1);
     // Half a driver is worth a word, none is not.
     tree.remove("usr");
-    assert_eq!(processors(&tree.vantage()).findings.len(), 2);
+    assert_eq!(seen(&tree.vantage()).findings.len(), 2);
     for name in ["sys", "proc", "dev"] {
         tree.remove(name);
     }
-    let none = processors(&tree.vantage());
+    let none = seen(&tree.vantage());
     assert!(none.findings.is_empty(), "{:?}", none.findings);
     assert_eq!(none.driver(), "none");
 }
