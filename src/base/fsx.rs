@@ -314,19 +314,19 @@ pub fn write(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
     set_mode(path, mode)
 }
 
-/// As [`write`], unless the file has these bytes: then others may be reading it, who must
-/// not find it cut short.
-///
-/// What is no file and no directory is replaced: opening a pipe would wait for whoever has its other end. fifo(7).
+/// As [`write`], unless the file has these bytes. Others may be reading it, who must not find it cut short: a loader
+/// that has it mapped would die of that. So a new file takes its place, and that of a pipe, which is not opened, as
+/// that would wait for whoever has its other end. mmap(2), SIGBUS; fifo(7).
 pub fn write_if_different(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
     let path = path.as_ref();
     let has_them = || read(path, bytes.len() as u64).is_ok_and(|present| present == bytes);
-    match absent_as_none(symlink_metadata(path))? {
-        Some(meta) if meta.is_file() && has_them() => return Ok(()),
-        Some(meta) if !meta.is_file() && !meta.is_dir() => remove_file(path)?,
-        _ => {}
+    if symlink_metadata(path).is_ok_and(|meta| meta.is_file()) && has_them() {
+        return Ok(());
     }
-    write(path, bytes, mode)
+    let private = private_sibling(path)?;
+    write(&private, bytes, mode)
+        .and_then(|()| rename(&private, path))
+        .inspect_err(|_| drop(remove_file(&private)))
 }
 
 /// As [`read`], for a place at which anybody may have put anything: what is no regular file is an error. Opening a
