@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::base::env;
+use crate::base::fault::BoxFault;
 use crate::base::path::HostPath;
 use crate::engine::select::{self, EngineWish, Mode};
 use crate::gpu::drm::{self, Drm};
@@ -70,7 +71,12 @@ pub struct Verdict {
 /// Asks the host everything. `store` and `temporary` are where coracle would keep images
 /// and put temporary files; `driver_root` is the tree with NVIDIA's driver, if that is not the host's. Forks, so it
 /// wants a process with one thread.
-pub fn doctor(store: HostPath, temporary: HostPath, driver_root: Option<HostPath>) -> Report {
+pub fn doctor(
+    store: HostPath,
+    temporary: HostPath,
+    driver_root: Option<HostPath>,
+) -> Result<Report, BoxFault> {
+    let vantage = ops::gpu::vantage(driver_root)?;
     let facts = HostFacts::new(store, temporary);
     let checks: Vec<Check> = Ask::ALL.iter().map(|ask| check(*ask, &facts)).collect();
     // Where a run would simply try namespaces, we have tried already and know.
@@ -78,15 +84,14 @@ pub fn doctor(store: HostPath, temporary: HostPath, driver_root: Option<HostPath
     let modes = select::candidates(EngineWish::Auto);
     let engines: Vec<Verdict> = modes.iter().map(|mode| verdict(*mode, &facts)).collect();
     let auto = engines.iter().find(|verdict| verdict.works);
-    let vantage = ops::gpu::vantage(driver_root);
     let (nvidia, drm) = (nvidia::discover(&vantage), drm::discover(&vantage));
-    Report {
+    Ok(Report {
         auto: auto.map(|verdict| verdict.engine),
         checks,
         engines,
         gpu_nodes: nodes(&nvidia, &drm),
         gpu: processors(nvidia, &drm),
-    }
+    })
 }
 
 impl Processors {

@@ -26,7 +26,7 @@ pub(super) fn gather(
         return Ok(None);
     }
     let root = wish.driver_root.as_ref();
-    let vantage = gpu::vantage(root.map(|Text(root)| HostPath::new(root)));
+    let vantage = gpu::vantage(root.map(|Text(root)| HostPath::new(root)))?;
     let nvidia = wish.via().filter(|via| *via == Via::Discovery);
     let nvidia = nvidia.map(|_| nvidia::discover(&vantage));
     let devices = devices(wish)?;

@@ -6,7 +6,8 @@ use std::ffi::OsStr;
 use serde::Serialize;
 
 use crate::base::env;
-use crate::base::fault::BoxFault;
+use crate::base::fault::{BoxFault, While};
+use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath};
 use crate::gpu::cdi;
 use crate::gpu::drm::{self, Card, Drm, Vendor};
@@ -126,16 +127,19 @@ pub struct Obstacle {
 }
 
 /// Looks at everything. `driver_root` is the tree in which NVIDIA's driver was installed, as it was typed.
-pub fn list(driver_root: Option<HostPath>) -> Report {
-    look(&vantage(driver_root))
+pub fn list(driver_root: Option<HostPath>) -> Result<Report, BoxFault> {
+    Ok(look(&vantage(driver_root)?))
 }
 
-/// From where a host is looked at: the root that was typed, `$CORACLE_DRIVER_ROOT`, or the host's own.
-pub fn vantage(driver_root: Option<HostPath>) -> Vantage {
-    match driver_root.or_else(env::driver_root) {
-        Some(root) => Vantage::of_root(root),
-        None => Vantage::host(),
-    }
+/// From where a host is looked at: the root that was typed, `$CORACLE_DRIVER_ROOT`, or the host's own. A root that
+/// is no directory is a typing error, and not a host without a driver.
+pub fn vantage(driver_root: Option<HostPath>) -> Result<Vantage, BoxFault> {
+    let Some(root) = driver_root.or_else(env::driver_root) else {
+        return Ok(Vantage::host());
+    };
+    let doing = || format!("cannot look for NVIDIA's driver in `{root}`");
+    fsx::metadata(root.join(".")).map_err(|error| While::new(doing(), error))?;
+    Ok(Vantage::of_root(root))
 }
 
 /// Looks at everything from there. Nothing is opened that could wake a device.
@@ -168,7 +172,7 @@ pub fn look(vantage: &Vantage) -> Report {
 
 /// A specification of the Container Device Interface, as JSON, of NVIDIA's driver and processors.
 pub fn specification(driver_root: Option<HostPath>) -> Result<String, BoxFault> {
-    let nvidia = nvidia::discover(&vantage(driver_root));
+    let nvidia = nvidia::discover(&vantage(driver_root)?);
     Ok(cdi::write(&nvidia)?.to_json())
 }
 

@@ -67,8 +67,10 @@ pub fn remember(
     let options = options.expect("a wish has neither maps with odd keys nor failing parts");
     store.set_options(record, options)?;
     if setting == Nvidia::Host {
-        let vantage = gpu::vantage(driver_root.map(|Text(root)| HostPath::new(root)));
-        warn(&nvidia::discover(&vantage), progress);
+        match gpu::vantage(driver_root.map(|Text(root)| HostPath::new(root))) {
+            Ok(vantage) => warn(&nvidia::discover(&vantage), progress),
+            Err(fault) => progress.warn(&format!("this is remembered, but on this host: {fault}")),
+        }
     }
     Ok(())
 }

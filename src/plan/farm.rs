@@ -48,6 +48,14 @@ impl Farm {
         self.pieces.iter().map(|(name, piece)| (&**name, piece))
     }
 
+    /// The files of the host that are in it.
+    pub fn files(&self) -> impl Iterator<Item = &HostPath> {
+        self.pieces.values().filter_map(|piece| match piece {
+            Piece::File(source) => Some(source),
+            Piece::Link(_) | Piece::Text(_) => None,
+        })
+    }
+
     /// Every directory that the names imply, relative to the farm, outer ones first.
     pub fn directories(&self) -> BTreeSet<&Path> {
         let dirs = self.pieces().flat_map(|(name, _)| name.ancestors().skip(1));

@@ -31,7 +31,7 @@ Everything is tried, nothing is guessed from versions; nothing is left behind.";
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let driver_root = self.driver_root.map(HostPath::new);
-        let report = doctor::doctor(meant.home()?, env::temporary_dir(), driver_root);
+        let report = doctor::doctor(meant.home()?, env::temporary_dir(), driver_root)?;
         if self.json {
             let value = serde_json::to_value(&report);
             return render::json(&value.expect("a report is strings, booleans and lists"));

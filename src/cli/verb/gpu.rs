@@ -105,7 +105,7 @@ impl RootFlag {
 
 impl List {
     fn carry_out(self) -> Result<ExitCode, BoxFault> {
-        let report = gpu::list(self.root.path());
+        let report = gpu::list(self.root.path())?;
         if self.json {
             let value = serde_json::to_value(&report);
             return render::json(&value.expect("a report is text, numbers, booleans and lists"));

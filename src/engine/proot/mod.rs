@@ -77,6 +77,11 @@ impl Proot {
     ) -> Result<std::convert::Infallible, Stop> {
         let caller_mask = umask(Mode::from_bits_truncate(0o022));
         let rootfs = view::prepare_copy(&plan.root.lower, dir, progress)?;
+        if let Some(file) = farm::changeable(&plan.mounts) {
+            progress.warn(&format!(
+                "PRoot keeps no guest from writing: this one may change `{file}` on the host, since you may"
+            ));
+        }
         let (sight, bindings) = prepare::prepare(plan, &rootfs, scratch)?;
         umask(caller_mask);
         let name = &plan.argv[0];

@@ -91,7 +91,9 @@ fn place_mount(mount: &Mount, own: &HostPath, sight: &Sight) -> Result<Vec<Bindi
         }
         Source::Farm(farm) => {
             let place = own_directory(&mount.target, sight)?;
-            return farm::lay_out(farm, own, &place.guest);
+            own_directory(&farm::bound_at(&place.guest), sight)?;
+            let files = HostPath::new(own.with_extension("files"));
+            return farm::lay_out(farm, own, &files, &place.guest);
         }
         Source::Masked => {
             let place = locate(&mount.target, sight)?;

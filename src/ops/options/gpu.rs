@@ -190,8 +190,18 @@ fn device(typed: &OsStr) -> Result<Device, BoxFault> {
     {
         return Err(bad("a device node, or a directory of them; `-v` takes other files").into());
     }
+    let target = target.map_or(source, OsStr::from_bytes);
+    // The host's own /dev is what every guest sees: a new name there would be one on the host.
+    if target.as_bytes().starts_with(b"/dev/")
+        && fsx::symlink_metadata(target).is_err()
+        && meta.is_some()
+    {
+        return Err(
+            bad("a name that is in /dev, or a place outside of it, behind the colon").into(),
+        );
+    }
     let mut volume = source.to_owned();
     volume.push(":");
-    volume.push(target.map_or(source, OsStr::from_bytes));
+    volume.push(target);
     Ok(Device::Node(volume))
 }

@@ -163,6 +163,23 @@ fn side_by_side(bench: &Bench) {
     }
 }
 
+/// A guest that removes what it sees of a driver, which the caller may do on the host.
+fn taken_away(bench: &Bench) {
+    let own = bench.sandbox.path("driver");
+    let copy = ["cp", "-R", &driver(41), &own.display().to_string()];
+    bench.sandbox.command(copy).run().success();
+    let before = tree::list(&own);
+    let own_text = own.display().to_string();
+    let script = "rm -rf /usr/local/nvidia 2>/dev/null; echo removed";
+    let removing = bench.run(
+        &[&["--rm"][..], &files_of(&own_text)].concat(),
+        &debian(),
+        script,
+    );
+    removing.run().success().prints("removed");
+    assert!(tree::differences(&before, &tree::list(&own)).is_empty());
+}
+
 fn check(engine: &'static str) {
     let bench = Bench::new(engine);
     let rootfs = rootfs(&bench.sandbox);
@@ -171,6 +188,7 @@ fn check(engine: &'static str) {
     kept(&bench);
     something_there(&bench);
     side_by_side(&bench);
+    taken_away(&bench);
     let differences = tree::differences(&before, &tree::list(&rootfs));
     assert!(
         differences.is_empty(),

@@ -156,9 +156,19 @@ fn gpu_needs_to_be_told_what_and_says_what_it_cannot_find() {
         ("gpu list --driver-root", 2, "needs a value"),
         ("gpu list x", 2, "one argument too many: `x`"),
         (
-            "gpu cdi --driver-root /nothing/there",
+            "gpu cdi --driver-root /etc/ssl",
             1,
             "no NVIDIA processor was found",
+        ),
+        (
+            "gpu list --driver-root /nothing/there",
+            1,
+            "cannot look for NVIDIA's driver in `/nothing/there`",
+        ),
+        (
+            "doctor --driver-root /etc/passwd",
+            1,
+            "cannot look for NVIDIA's driver in `/etc/passwd`",
         ),
     ] {
         sandbox
@@ -170,7 +180,7 @@ fn gpu_needs_to_be_told_what_and_says_what_it_cannot_find() {
     let help = sandbox.coracle(["gpu", "list", "--help"]).run().success();
     help.mentions("Usage: coracle gpu list [FLAGS]")
         .mentions("`schema` 1");
-    let nothing = sandbox.coracle(["gpu", "list", "--driver-root", "/nothing/there"]);
+    let nothing = sandbox.coracle(["gpu", "list", "--driver-root", "/etc/ssl"]);
     nothing.run().success().mentions("NVIDIA driver");
     assert!(!sandbox.store().exists());
 }
