@@ -1,7 +1,8 @@
 //! What of a directory has to do with the driver, by its names and by where links lead.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use nix::dir::Type;
 
@@ -94,6 +95,7 @@ fn list_one(
     interest: Interest<'_>,
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
+    let mut directories = Directories::of(vantage);
     let _what_cannot_be_listed_is_empty = fsx::each_entry(host, |name, kind| {
         let Some(name) = name.to_str() else {
             return;
@@ -105,7 +107,7 @@ fn list_one(
         let path = path.join(name);
         let real = match kind {
             // Where the file system does not tell, this finds out.
-            Some(Type::Symlink) | None => follow(vantage, host, &path),
+            Some(Type::Symlink) | None => directories.follow(host, &path),
             Some(_) => Ok(host.join(name)),
         };
         let name = name.to_owned();
@@ -124,22 +126,57 @@ pub(super) fn ends_with(name: &str, version: &str) -> bool {
     stem.is_some_and(|stem| stem.ends_with(".so."))
 }
 
-/// Where a link leads. Most lead to a name beside them, which needs no walk from the root of the tree.
-fn follow(vantage: &Vantage, directory: &HostPath, path: &GuestPath) -> Result<HostPath, Reason> {
-    let mut name = path.as_path().file_name().map(OsString::from);
-    for _ in 0..MAX_LINKS {
-        let Some(here) = name.as_ref().map(|name| directory.join(name)) else {
-            break;
-        };
-        match fsx::read_link(&here) {
-            Ok(target) => name = sibling(target),
-            // It is there and no link. readlink(2)
-            Err(error) if error.source.raw_os_error() == Some(libc::EINVAL) => return Ok(here),
-            Err(error) => return Err(inspect::reason(error)),
+/// Directories to which links led so far: a driver has a hundred links, and they lead to one or two.
+struct Directories<'a> {
+    vantage: &'a Vantage,
+    known: HashMap<GuestPath, Option<HostPath>>,
+}
+
+impl<'a> Directories<'a> {
+    fn of(vantage: &'a Vantage) -> Directories<'a> {
+        Directories {
+            vantage,
+            known: HashMap::new(),
         }
     }
-    let resolved = vantage.root.resolve(path);
-    resolved.map_err(|error| inspect::reason_of(&error))
+
+    /// Where a link leads. Most lead to a name beside them or in a known directory, which needs no walk from the root
+    /// of the tree.
+    fn follow(&mut self, directory: &HostPath, path: &GuestPath) -> Result<HostPath, Reason> {
+        let mut directory = directory.clone();
+        let mut name = path.as_path().file_name().map(OsString::from);
+        for _ in 0..MAX_LINKS {
+            let Some(here) = name.as_ref().map(|name| directory.join(name)) else {
+                break;
+            };
+            match fsx::read_link(&here) {
+                Ok(target) => match self.directory(&target) {
+                    Some(other) => {
+                        directory = other;
+                        name = target.file_name().map(OsString::from);
+                    }
+                    None => name = sibling(target),
+                },
+                // It is there and no link. readlink(2)
+                Err(error) if error.source.raw_os_error() == Some(libc::EINVAL) => return Ok(here),
+                Err(error) => return Err(inspect::reason(error)),
+            }
+        }
+        let resolved = self.vantage.root.resolve(path);
+        resolved.map_err(|error| inspect::reason_of(&error))
+    }
+
+    /// The directory of an absolute target that names a file in it.
+    fn directory(&mut self, target: &Path) -> Option<HostPath> {
+        let is_plain =
+            target.is_absolute() && target.components().all(|part| part != Component::ParentDir);
+        let parent = GuestPath::new(target.parent().filter(|_| is_plain)?)?;
+        let root = &self.vantage.root;
+        let known = self.known.entry(parent);
+        known
+            .or_insert_with_key(|parent| root.resolve(parent).ok())
+            .clone()
+    }
 }
 
 /// A target that is nothing but a name.
