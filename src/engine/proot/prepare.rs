@@ -92,8 +92,8 @@ fn place_mount(mount: &Mount, own: &HostPath, sight: &Sight) -> Result<Vec<Bindi
         Source::Farm(farm) => {
             let place = own_directory(&mount.target, sight)?;
             own_directory(&farm::bound_at(&place.guest), sight)?;
-            let files = HostPath::new(own.with_extension("files"));
-            return farm::lay_out(farm, own, &files, &place.guest);
+            let places = HostPath::new(own.with_extension("places"));
+            return farm::lay_out(farm, own, &places, &place.guest);
         }
         Source::Masked => {
             let place = locate(&mount.target, sight)?;
