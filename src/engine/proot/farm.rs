@@ -1,9 +1,9 @@
 //! A directory put together on disk, with links to the host's directories; and what cannot be opened.
 //!
-//! PRoot compares every path with every binding, so that one for each of forty files doubled what a shell takes that
-//! starts 300 programs. So the few directories are bound that hold the files, where nothing searches. That also keeps
-//! the files: PRoot removes what a binding shows where a guest removes the name that it has, and `rm -rf` of a farm of
-//! bindings took away the host's driver from a caller who may do that.
+//! PRoot removes what a binding shows where a guest removes the name that it has: `rm -rf` of a farm of bindings took
+//! away the host's driver from a caller who may do that. So the few directories that hold the files are bound, at
+//! names where nothing searches, and the farm has links into them. What a guest with a driver loses in speed under
+//! PRoot is not the bindings, forty or four, but its loader's search of `LD_LIBRARY_PATH`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
