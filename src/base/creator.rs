@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
 use crate::sys;
@@ -24,12 +26,23 @@ const PROC_LIMIT: u64 = 64 * 1024;
 /// A process that makes private files.
 ///
 /// A private name is `<what>.<host>.<pid>.<start>.<random>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Creator {
     host: String,
     pid: u32,
     /// Clock ticks from boot to the start of the process. proc_pid_stat(5), field 22.
     started: u64,
+}
+
+/// Whether a process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It does, on this host, with this number.
+    Here(Pid),
+    /// It has ended.
+    Gone,
+    /// It belongs to another host, another boot of this one, or another namespace of process numbers.
+    Elsewhere,
 }
 
 impl Creator {
@@ -40,6 +53,27 @@ impl Creator {
             pid: std::process::id(),
             started: process_state("self").map_or(0, |(_, started)| started),
         }
+    }
+
+    /// The process `pid` of this host; `None` where there is none.
+    pub fn of(pid: Pid) -> Option<Creator> {
+        let (_, started) = process_state(&pid.to_string())?;
+        Some(Creator {
+            host: host_key(),
+            pid: u32::try_from(pid.as_raw()).ok()?,
+            started,
+        })
+    }
+
+    /// Whether it still lives, as far as that can be told from here.
+    pub fn life(&self) -> Life {
+        if !Creator::current().shares_host(self) {
+            return Life::Elsewhere;
+        }
+        if self.is_gone() {
+            return Life::Gone;
+        }
+        Life::Here(Pid::from_raw(i32::try_from(self.pid).unwrap_or(i32::MAX)))
     }
 
     /// A new private name in `dir`, unique among processes and hosts: `what` and this creator.

@@ -369,6 +369,14 @@ pub fn write_private(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<
     file.sync_all().context("flush", path)
 }
 
+/// The same for what need not survive a crash of the host: the content may be lost with it.
+pub fn write_unsynced(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
+    let path = path.as_ref();
+    create_new(path, mode)?
+        .write_all(bytes)
+        .context("write", path)
+}
+
 /// Sets the times to now, by the clock of the file's server. utimensat(2), `UTIME_NOW`.
 pub fn touch(path: impl AsRef<Path>) -> Result<()> {
     let now = TimeSpec::UTIME_NOW;

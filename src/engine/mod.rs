@@ -25,6 +25,7 @@ mod view;
 use std::process::ExitCode;
 
 use nix::sys::wait::WaitStatus;
+use nix::unistd::Pid;
 
 use crate::base::fault::{BoxFault, Fault};
 use crate::base::progress::Progress;
@@ -39,6 +40,11 @@ pub trait Engine {
     /// takes this process over and the call does not return. What the user should know
     /// before the guest starts, such as a copy that has to be made, goes to `progress`.
     fn run(&self, plan: &RunPlan, progress: &dyn Progress) -> Result<Outcome, Stop>;
+
+    /// Carries out `plan` in the container where the guest `beside` runs already, by the same engine: its program,
+    /// environment, directory and user are the plan's, its view of the file system is that guest's. An engine that
+    /// has no view to share, because its guests meet in one directory on disk, runs the plan as it is.
+    fn join(&self, plan: &RunPlan, beside: Pid, progress: &dyn Progress) -> Result<Outcome, Stop>;
 }
 
 /// How a guest that we waited for ended.

@@ -21,7 +21,7 @@ use crate::ops::options::Options;
 use crate::ops::reach::Reach;
 use crate::plan::wish::Wish;
 use crate::plan::{Level, RunPlan, View, explain as plan_text};
-use crate::store::Store;
+use crate::store::{RunState, Store};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -104,6 +104,13 @@ pub fn run(
                 *dir = container.dir.clone();
             }
             made = Some(container);
+        }
+        if let View::Kept { dir } = &ready.plan.root.view
+            && let Some(id) = dir.file_name().and_then(|id| id.to_str())
+        {
+            ready
+                .store
+                .set_state(id, &RunState::starting(mode.name()))?;
         }
         progress.note(&format!("engine {}", mode.name()));
         match engine.run(&ready.plan_for(*mode), progress) {

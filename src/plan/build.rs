@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::base::path::GuestPath;
 use crate::plan::fault::{MAX_CPUS, PlanError, shown};
 use crate::plan::wish::{Facts, Wish};
-use crate::plan::{Cwd, Root, RunPlan, apt, argv, binds, environ, gpu, user};
+use crate::plan::{Cwd, Network, Root, RunPlan, apt, argv, binds, environ, gpu, user};
 
 /// Builds the plan for a run on `root`.
 pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, PlanError> {
@@ -35,6 +35,10 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
         hostname: wish.hostname.as_deref().map(hostname).transpose()?,
         cpus: wish.cpus.as_deref().map(cpus).transpose()?,
         mounts,
+        limits: Vec::new(),
+        network: Network::Host,
+        kernel: wish.kernel.clone(),
+        no_new_privileges: false,
         notes: added.notes,
     })
 }

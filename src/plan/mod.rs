@@ -17,6 +17,9 @@ pub mod user;
 pub mod wish;
 
 use std::ffi::OsString;
+use std::net::IpAddr;
+
+use nix::sys::resource::Resource;
 
 use crate::base::path::{GuestPath, HostPath};
 use crate::plan::farm::Farm;
@@ -44,8 +47,62 @@ pub struct RunPlan {
     pub hostname: Option<String>,
     /// The processors that the guest may use, where they are limited. sched_setaffinity(2).
     pub cpus: Option<Vec<usize>>,
+    /// Limits of resources that are not the caller's, each resource once. setrlimit(2).
+    pub limits: Vec<Limit>,
+    /// Whom the guest can reach.
+    pub network: Network,
+    /// What uname(2) answers as release, where that is not the kernel's own.
+    pub kernel: Option<String>,
+    /// Whether an exec never gives the guest rights that it does not have. PR_SET_NO_NEW_PRIVS(2const).
+    pub no_new_privileges: bool,
     /// What was decided and the user should know before the guest starts.
     pub notes: Vec<Note>,
+}
+
+/// A limit of one resource, in the units of setrlimit(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Of what.
+    pub resource: Resource,
+    /// Where the guest feels it.
+    pub soft: u64,
+    /// How far the guest may raise that.
+    pub hard: u64,
+}
+
+/// Whom the guest can reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// Whom the host can; its ports are the host's.
+    #[default]
+    Host,
+    /// Nobody but itself.
+    None,
+    /// Whom the host can, and ports of the guest are others of the host: from a network of its own to which a program
+    /// of the host passes them on (pasta(1), slirp4netns(1)), or by changing what the guest asks of the kernel.
+    Mapped(Vec<Port>),
+}
+
+/// A port of the host behind which there is one of the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The address of the host at which it listens; any where absent.
+    pub address: Option<IpAddr>,
+    /// On the host.
+    pub host: u16,
+    /// In the guest.
+    pub guest: u16,
+    /// Of what.
+    pub protocol: Protocol,
+}
+
+/// What a port belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// tcp(7)
+    Tcp,
+    /// udp(7)
+    Udp,
 }
 
 /// The tree that the guest sees as `/`.

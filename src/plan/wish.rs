@@ -1,5 +1,6 @@
 //! What goes into a plan: the wish of the user, and facts that `ops` gathered.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -41,6 +42,62 @@ pub struct Wish {
     pub terminal: bool,
     /// What of graphics processors is to be there.
     pub gpu: GpuWish,
+    /// `--tmpfs`: `PATH[:OPTIONS]`.
+    pub tmpfs: Vec<Text>,
+    /// `--novol`: sources of mounts that are left out.
+    pub omitted: Vec<Text>,
+    /// `--nosysdirs`: without the default mounts.
+    pub bare: bool,
+    /// `--bindhome`: with the caller's home at its own place.
+    pub home: bool,
+    /// `--hostenv`: with the caller's environment below that of the image.
+    pub host_environment: bool,
+    /// `--nometa`: as if the image had no config.
+    pub no_meta: bool,
+    /// Whose users and groups the guest knows.
+    pub accounts: Option<Accounts>,
+    /// `--group-add`: names or numbers.
+    pub groups: Vec<String>,
+    /// `--network`.
+    pub network: Option<String>,
+    /// `-p`: `[[IP:]HOST:]GUEST[/PROTOCOL]`.
+    pub publish: Vec<String>,
+    /// `-P`.
+    pub publish_all: bool,
+    /// `--dns`: addresses of servers.
+    pub dns: Vec<String>,
+    /// `--dns-search`.
+    pub dns_search: Vec<String>,
+    /// `--dns-option`.
+    pub dns_options: Vec<String>,
+    /// `--add-host`: `NAME:ADDRESS`.
+    pub add_hosts: Vec<String>,
+    /// `--ulimit`: `NAME=SOFT[:HARD]`.
+    pub ulimits: Vec<String>,
+    /// `--shm-size`.
+    pub shm_size: Option<String>,
+    /// `--security-opt`.
+    pub security: Vec<String>,
+    /// `--kernel`: what uname(2) answers as release.
+    pub kernel: Option<String>,
+    /// `--label`, by name.
+    pub labels: BTreeMap<String, String>,
+    /// `--stop-signal`.
+    pub stop_signal: Option<String>,
+    /// `--stop-timeout`, in seconds; negative waits for ever.
+    pub stop_timeout: Option<i64>,
+    /// The engine that runs of this container take, where none is typed (`setup --execmode`).
+    pub engine: Option<String>,
+}
+
+/// Whose users and groups the guest knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accounts {
+    /// The host's (`--hostauth`).
+    Host,
+    /// The image's own, without a line added (`--containerauth`).
+    Image,
 }
 
 /// What of graphics processors was asked for.
@@ -146,6 +203,29 @@ impl Wish {
         self.read_only |= later.read_only;
         self.terminal |= later.terminal;
         self.gpu = self.gpu.overlaid(later.gpu);
+        self.tmpfs.extend(later.tmpfs);
+        self.omitted.extend(later.omitted);
+        self.bare |= later.bare;
+        self.home |= later.home;
+        self.host_environment |= later.host_environment;
+        self.no_meta |= later.no_meta;
+        self.accounts = later.accounts.or(self.accounts);
+        self.groups.extend(later.groups);
+        self.network = later.network.or(self.network);
+        self.publish.extend(later.publish);
+        self.publish_all |= later.publish_all;
+        self.dns.extend(later.dns);
+        self.dns_search.extend(later.dns_search);
+        self.dns_options.extend(later.dns_options);
+        self.add_hosts.extend(later.add_hosts);
+        self.ulimits.extend(later.ulimits);
+        self.shm_size = later.shm_size.or(self.shm_size);
+        self.security.extend(later.security);
+        self.kernel = later.kernel.or(self.kernel);
+        self.labels.extend(later.labels);
+        self.stop_signal = later.stop_signal.or(self.stop_signal);
+        self.stop_timeout = later.stop_timeout.or(self.stop_timeout);
+        self.engine = later.engine.or(self.engine);
         self
     }
 }

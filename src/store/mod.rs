@@ -18,6 +18,7 @@ mod image;
 mod layout;
 mod lease;
 mod names;
+mod state;
 mod sweep;
 mod tree;
 mod usage;
@@ -35,6 +36,7 @@ pub use blob::BlobWriter;
 pub use container::{Container, ContainerRecord};
 pub use image::{Content, ImageRecord};
 pub use lease::Lease;
+pub use state::{Ended, RunState, now};
 pub use sweep::{Removed, Swept};
 pub use tree::{Extent, StagingTree, Tree};
 

@@ -9,7 +9,7 @@ use coracle::engine::select::{
 };
 use coracle::host::{Ask, Fact, HostFacts};
 use coracle::plan::farm::{Farm, Piece};
-use coracle::plan::{Cwd, Ids, Mount, Root, RunPlan, Source, UserView, View};
+use coracle::plan::{Cwd, Ids, Mount, Network, Root, RunPlan, Source, UserView, View};
 
 /// A host that can do everything, without asking this one.
 fn able() -> HostFacts {
@@ -50,6 +50,10 @@ fn plan() -> RunPlan {
         },
         hostname: None,
         cpus: None,
+        limits: Vec::new(),
+        network: Network::Host,
+        kernel: None,
+        no_new_privileges: false,
         notes: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@
 mod binds;
 mod farm;
 mod identity;
+mod join;
 mod pretend;
 mod ranges;
 mod root;
@@ -24,7 +25,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, chroot, pivot_root, sethostname};
+use nix::unistd::{Pid, chdir, chroot, pivot_root, sethostname};
 
 use crate::base::env;
 use crate::base::fsx;
@@ -55,6 +56,16 @@ impl Engine for Ns {
             root::Mounted::At(root) => Err(become_guest(plan, &root, &program)),
             root::Mounted::NeedsDisk(scratch) => on_disk(plan, &scratch, &program, progress),
         }
+    }
+
+    fn join(&self, plan: &RunPlan, beside: Pid, _progress: &dyn Progress) -> Result<Outcome, Stop> {
+        let program = Program::new(&plan.argv, &plan.environment)
+            .step("pass on the arguments of", plan.argv[0].display())?;
+        limit_cpus(plan.cpus.as_deref())?;
+        join::enter(beside)?;
+        enter_cwd(&plan.cwd)?;
+        join::take_identity(&plan.user)?;
+        Err(exec(plan, &program).into())
     }
 }
 

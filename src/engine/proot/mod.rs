@@ -17,6 +17,7 @@ pub(super) use refusal::refusal;
 use std::io;
 
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::Pid;
 
 use crate::base::fsx;
 use crate::base::path::HostPath;
@@ -132,6 +133,11 @@ impl Engine for Proot {
             View::Kept { dir } => Err(self.become_guest(plan, dir, dir, progress)),
             View::ReadOnly => Err(refused("a read-only root".to_owned()).into()),
         }
+    }
+
+    /// The other guest's tree is a directory, and so is this one's: the same one.
+    fn join(&self, plan: &RunPlan, _beside: Pid, progress: &dyn Progress) -> Result<Outcome, Stop> {
+        self.run(plan, progress)
     }
 }
 

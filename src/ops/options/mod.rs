@@ -1,8 +1,18 @@
 //! What `run` and `create` take from the command line, and the wish that it amounts to.
 
+mod account;
+mod files;
 mod gpu;
+mod limits;
+mod meta;
+mod network;
 
+pub use account::AccountOptions;
+pub use files::FileOptions;
 pub use gpu::GpuOptions;
+pub use limits::LimitOptions;
+pub use meta::MetaOptions;
+pub use network::NetworkOptions;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,13 +21,13 @@ use crate::base::env;
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
-use crate::plan::wish::{Text, Userns, Wish};
-use crate::plan::{binds, build, environ};
+use crate::plan::wish::{Text, Wish};
+use crate::plan::{build, environ};
 
 /// Bytes of an environment file; `execve(2)` takes less of an environment.
 const ENV_FILE_LIMIT: u64 = 4 << 20;
 
-/// What was typed, as it was typed. The fields are Docker's flags.
+/// What was typed, as it was typed. The fields are Docker's flags, and udocker's where Docker has none.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The command and its arguments.
@@ -28,24 +38,26 @@ pub struct Options {
     pub env: Vec<OsString>,
     /// `--env-file`.
     pub env_file: Vec<PathBuf>,
+    /// `--hostenv`.
+    pub hostenv: bool,
+    /// `--nometa`.
+    pub nometa: bool,
     /// `--workdir`.
     pub workdir: Option<OsString>,
-    /// `--user`.
-    pub user: Option<String>,
-    /// `--userns`.
-    pub userns: Option<String>,
-    /// `--volume`.
-    pub volume: Vec<OsString>,
-    /// `--mount`.
-    pub mount: Vec<OsString>,
-    /// `--hostname`.
-    pub hostname: Option<String>,
-    /// `--cpuset-cpus`.
-    pub cpuset_cpus: Option<String>,
-    /// `--read-only`.
-    pub read_only: bool,
     /// `--tty`.
     pub tty: bool,
+    /// `--kernel`.
+    pub kernel: Option<String>,
+    /// Files.
+    pub files: FileOptions,
+    /// Users and ids.
+    pub account: AccountOptions,
+    /// Network and names.
+    pub network: NetworkOptions,
+    /// Resources and rights.
+    pub limits: LimitOptions,
+    /// What is only kept and shown.
+    pub meta: MetaOptions,
     /// Graphics processors and other devices.
     pub gpu: GpuOptions,
 }
@@ -82,9 +94,7 @@ impl Options {
     /// The wish: environment files are read, relative sources of mounts are taken from
     /// the working directory. What makes no sense in any image is an error.
     pub fn into_wish(self) -> Result<Wish, BoxFault> {
-        let userns = self.userns.as_deref().map(userns).transpose()?;
-        let has_mounts = !self.volume.is_empty() || !self.mount.is_empty();
-        let needs_cwd = has_mounts || self.gpu.driver_root.is_some();
+        let needs_cwd = self.files.has_sources() || self.gpu.driver_root.is_some();
         let cwd = if needs_cwd {
             working_dir()?
         } else {
@@ -99,43 +109,26 @@ impl Options {
         }
         environment.extend(self.env.into_iter().map(Text));
         let (gpu, nodes) = self.gpu.into_wish(&cwd)?;
-        let volumes = self.volume.iter();
-        let mounts = self.mount.iter();
-        let wish = Wish {
+        let mut wish = Wish {
             args: self.args.into_iter().map(Text).collect(),
             entrypoint: self.entrypoint.map(Text),
             environment,
             workdir: self.workdir.map(Text),
-            user: self.user,
-            userns,
-            volumes: volumes
-                .map(|text| binds::anchored_volume(text, &cwd))
-                .chain(nodes)
-                .collect(),
-            mounts: mounts
-                .map(|text| binds::anchored_mount(text, &cwd))
-                .collect(),
-            hostname: self.hostname,
-            cpus: self.cpuset_cpus,
-            read_only: self.read_only,
             terminal: self.tty,
+            kernel: self.kernel,
+            host_environment: self.hostenv,
+            no_meta: self.nometa,
             gpu,
+            ..Wish::default()
         };
+        self.files.add_to(&mut wish, &cwd)?;
+        self.account.add_to(&mut wish)?;
+        self.network.add_to(&mut wish)?;
+        self.limits.add_to(&mut wish)?;
+        self.meta.add_to(&mut wish)?;
+        wish.volumes.extend(nodes);
         build::check(&wish)?;
         Ok(wish)
-    }
-}
-
-fn userns(text: &str) -> Result<Userns, BadValue> {
-    match text {
-        "single" => Ok(Userns::Single),
-        "keep-id" => Ok(Userns::KeepId),
-        "subids" => Ok(Userns::Subids),
-        other => Err(BadValue::of(
-            "--userns",
-            other,
-            "`single`, `keep-id` or `subids`",
-        )),
     }
 }
 

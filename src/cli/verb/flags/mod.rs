@@ -1,0 +1,149 @@
+//! The flags that several verbs share.
+
+mod account;
+mod files;
+mod gpu;
+mod limits;
+mod meta;
+mod network;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::ArgAction;
+
+use crate::base::fault::BoxFault;
+use crate::cli::typed::Misuse;
+use crate::oci::platform::Platform;
+use crate::ops::options::Options;
+use crate::ops::reach::Pull;
+use account::AccountFlags;
+use files::FileFlags;
+use gpu::GpuFlags;
+use limits::LimitFlags;
+use meta::MetaFlags;
+use network::NetworkFlags;
+
+/// Which image, and when a registry is asked for it.
+#[derive(clap::Args)]
+pub(crate) struct ImageFlags {
+    /// When to ask the registry for the image
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "missing")]
+    pull: When,
+    #[command(flatten)]
+    platform: PlatformFlag,
+}
+
+/// For which platform.
+#[derive(clap::Args)]
+pub(crate) struct PlatformFlag {
+    /// The platform of the image, where it has several [default: this host's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum When {
+    /// When it is not here
+    Missing,
+    /// Every time: a tag may mean another image by now
+    Always,
+    /// Never
+    Never,
+}
+
+impl ImageFlags {
+    /// When a registry is asked.
+    pub(crate) fn pull(&self) -> Pull {
+        match self.pull {
+            When::Missing => Pull::Missing,
+            When::Always => Pull::Always,
+            When::Never => Pull::Never,
+        }
+    }
+
+    /// The platform typed.
+    pub(crate) fn platform(&self) -> Result<Option<Platform>, BoxFault> {
+        self.platform.read()
+    }
+}
+
+impl PlatformFlag {
+    /// The platform typed.
+    pub(crate) fn read(&self) -> Result<Option<Platform>, BoxFault> {
+        let typed = self.platform.as_deref();
+        Ok(typed.map(str::parse).transpose()?)
+    }
+}
+
+/// Takes the words after the flags apart: what is run, and the words for it.
+pub(crate) fn target_and_args(words: Vec<OsString>) -> Result<(String, Vec<OsString>), BoxFault> {
+    let mut words = words.into_iter();
+    let target = words.next().unwrap_or_default().into_string();
+    let target = target.map_err(|word| {
+        Misuse::of(format!(
+            "`{}` names no image: it is not UTF-8",
+            word.to_string_lossy()
+        ))
+    })?;
+    Ok((target, words.collect()))
+}
+
+/// Docker's flags for what a container is made of.
+#[derive(clap::Args)]
+pub(crate) struct ContainerFlags {
+    /// Run this program instead of the image's entry point; empty for none
+    #[arg(long, value_name = "PROGRAM", allow_hyphen_values = true)]
+    entrypoint: Option<OsString>,
+    /// Set a variable in the guest; without a value, take the host's (repeatable)
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<OsString>,
+    /// Read variables from a file, one NAME=VALUE a line (repeatable)
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Start in this directory of the guest; created if absent
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<OsString>,
+    /// Keep standard input open; it always reaches the guest, so this changes nothing
+    #[arg(short, long)]
+    interactive: bool,
+    /// Insist on a terminal, and tell the guest its type
+    #[arg(short, long)]
+    tty: bool,
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+    #[command(flatten)]
+    files: FileFlags,
+    #[command(flatten)]
+    account: AccountFlags,
+    #[command(flatten)]
+    network: NetworkFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
+    meta: MetaFlags,
+    #[command(flatten)]
+    gpu: GpuFlags,
+}
+
+impl ContainerFlags {
+    /// What was typed, with the words after the image.
+    pub(crate) fn into_options(self, args: Vec<OsString>) -> Options {
+        Options {
+            args,
+            entrypoint: self.entrypoint,
+            env: self.env,
+            env_file: self.env_file,
+            workdir: self.workdir,
+            tty: self.tty,
+            files: self.files.into_options(),
+            account: self.account.into_options(),
+            network: self.network.into_options(),
+            limits: self.limits.into_options(),
+            meta: self.meta.into_options(),
+            gpu: self.gpu.into_options(),
+            ..Options::default()
+        }
+    }
+}
