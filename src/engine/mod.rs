@@ -16,6 +16,7 @@
 mod carry;
 pub mod ns;
 pub mod proot;
+mod restrict;
 pub mod select;
 mod sight;
 mod start;

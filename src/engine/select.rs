@@ -8,7 +8,7 @@
 //! reason, and what somebody would have to change.
 
 use crate::base::fault::{Fault, Kind};
-use crate::engine::proot;
+use crate::engine::{ns, proot};
 use crate::host::{Ask, Fact, HostFacts};
 use crate::plan::{Ids, RunPlan};
 
@@ -157,20 +157,21 @@ pub fn candidates(wish: EngineWish) -> &'static [Mode] {
 
 /// Whether `mode` can carry out `plan` on this host; else why not.
 pub fn consider(mode: Mode, facts: &HostFacts, plan: &RunPlan) -> Result<(), Rejection> {
-    match mode {
-        Mode::Ns if plan.user.ids == Ids::Ranges => held(mode, facts.ask(Ask::IdRanges))?,
-        Mode::Ns => {}
-        Mode::ProotP1 | Mode::ProotP2 => {
-            if let Some(wanted) = proot::refusal(plan) {
-                let reason = format!("it cannot do {wanted}");
-                let remedy = Some("leave that out, or use `--engine=ns` where it works".to_owned());
-                return Err(Rejection {
-                    mode,
-                    reason,
-                    remedy,
-                });
-            }
-        }
+    let (wanted, other) = match mode {
+        Mode::Ns => (ns::refusal(plan), "proot"),
+        Mode::ProotP1 | Mode::ProotP2 => (proot::refusal(plan), "ns"),
+    };
+    if let Some(wanted) = wanted {
+        return Err(Rejection {
+            mode,
+            reason: format!("it cannot do {wanted}"),
+            remedy: Some(format!(
+                "leave that out, or use `--engine={other}` where it works"
+            )),
+        });
+    }
+    if mode == Mode::Ns && plan.user.ids == Ids::Ranges {
+        held(mode, facts.ask(Ask::IdRanges))?;
     }
     works_here(mode, facts)
 }

@@ -4,9 +4,6 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
 
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
-
 use crate::base::fault::{Fault, Kind};
 use crate::base::fsx::PathError;
 use crate::base::path::GuestPath;
@@ -88,6 +85,9 @@ impl Fault for GuestError {
             GuestError::Step { .. } => {
                 "`coracle doctor` tells what this host allows; `--engine` takes another engine"
             }
+            GuestError::Refused { engine: "ns", .. } => {
+                "leave it out, or use `--engine=proot` where `coracle doctor` allows it"
+            }
             GuestError::Refused { .. } => {
                 "leave it out, or use `--engine=ns` where `coracle doctor` allows it"
             }
@@ -105,17 +105,6 @@ impl Fault for GuestError {
         };
         vec![hint.into()]
     }
-}
-
-/// Limits this process, and the guest that it becomes, to `cpus`. sched_setaffinity(2).
-pub(super) fn limit_cpus(cpus: Option<&[usize]>) -> Result<(), GuestError> {
-    let Some(cpus) = cpus else { return Ok(()) };
-    let mut set = CpuSet::new();
-    let filled = cpus.iter().try_for_each(|cpu| set.set(*cpu));
-    let limited = filled.and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
-    limited
-        .map_err(io::Error::from)
-        .step("limit the guest to processors", format!("{cpus:?}"))
 }
 
 /// Names the step and its object, should it be an error.

@@ -11,6 +11,7 @@
 
 pub mod mount;
 pub mod namespace;
+pub mod network;
 pub mod probe;
 pub mod process;
 pub mod random;

@@ -13,9 +13,13 @@ mod binds;
 mod farm;
 mod identity;
 mod join;
+mod network;
 mod pretend;
 mod ranges;
+mod refusal;
 mod root;
+
+pub(super) use refusal::refusal;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -31,7 +35,8 @@ use crate::base::env;
 use crate::base::fsx;
 use crate::base::path::{HostPath, RootDir};
 use crate::base::progress::Progress;
-use crate::engine::start::{GuestError, Step, limit_cpus};
+use crate::engine::restrict::{self, limit_cpus};
+use crate::engine::start::{GuestError, Step};
 use crate::engine::{Engine, Outcome, Stop, supervise};
 use crate::plan::{Cwd, Ids, RunPlan, View};
 use crate::sys;
@@ -47,10 +52,12 @@ impl Engine for Ns {
     }
 
     fn run(&self, plan: &RunPlan, progress: &dyn Progress) -> Result<Outcome, Stop> {
+        check(plan)?;
         let program = Program::new(&plan.argv, &plan.environment)
             .step("pass on the arguments of", plan.argv[0].display())?;
         limit_cpus(plan.cpus.as_deref())?;
         identity::enter(&plan.user, plan.hostname.is_some())?;
+        network::enter(&plan.network)?;
         let view = root::mount(&plan.root, progress)?;
         match view {
             root::Mounted::At(root) => Err(become_guest(plan, &root, &program)),
@@ -59,6 +66,7 @@ impl Engine for Ns {
     }
 
     fn join(&self, plan: &RunPlan, beside: Pid, _progress: &dyn Progress) -> Result<Outcome, Stop> {
+        check(plan)?;
         let program = Program::new(&plan.argv, &plan.environment)
             .step("pass on the arguments of", plan.argv[0].display())?;
         limit_cpus(plan.cpus.as_deref())?;
@@ -67,6 +75,15 @@ impl Engine for Ns {
         join::take_identity(&plan.user)?;
         Err(exec(plan, &program).into())
     }
+}
+
+/// Refuses what this engine cannot do, before anything has changed.
+fn check(plan: &RunPlan) -> Result<(), Stop> {
+    if let Some(wish) = refusal(plan) {
+        let engine = "ns";
+        return Err(GuestError::Refused { engine, wish }.into());
+    }
+    restrict::check(plan)
 }
 
 /// Runs the guest as a child with its writes in `scratch`, and removes them after it.
@@ -163,7 +180,11 @@ fn enter_cwd(cwd: &Cwd) -> Result<(), GuestError> {
 fn exec(plan: &RunPlan, program: &Program) -> GuestError {
     let name = &plan.argv[0];
     let mut found = None;
-    for path in candidates(name, &plan.environment) {
+    let candidates = candidates(name, &plan.environment);
+    if let Err(error) = restrict::apply(plan) {
+        return error;
+    }
+    for path in candidates {
         let error = program.exec(&path);
         match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) if !Path::new(&path).is_file() => {}

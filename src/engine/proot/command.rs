@@ -28,8 +28,9 @@ pub(super) fn argv(
     }
     argv.extend(["-w".into(), plan.cwd.path.as_path().as_os_str().to_owned()]);
     argv.extend(identity(&plan.user));
-    if let Some(name) = &plan.hostname {
-        argv.extend(["-k".into(), utsname(name).into()]);
+    if plan.hostname.is_some() || plan.kernel.is_some() {
+        let told = utsname(plan.hostname.as_deref(), plan.kernel.as_deref());
+        argv.extend(["-k".into(), told.into()]);
     }
     argv.extend(plan.argv.iter().cloned());
     argv
@@ -46,10 +47,10 @@ fn identity(user: &UserView) -> Vec<OsString> {
     }
 }
 
-/// The answer to uname(2) with another host name, in the form that PRoot's extension
-/// `kompat` reads: `\sysname\nodename\release\version\machine\domainname\hwcap\`. All but
-/// the name is the host's; a hwcap of -1 leaves the processor's as it is.
-fn utsname(hostname: &str) -> String {
+/// The answer to uname(2) with another host name or release, in the form that PRoot's extension
+/// `kompat` reads: `\sysname\nodename\release\version\machine\domainname\hwcap\`. All else
+/// is the host's; a hwcap of -1 leaves the processor's as it is.
+fn utsname(hostname: Option<&str>, release: Option<&str>) -> String {
     let of_host = |name: &str, otherwise: &str| {
         let text = fsx::read(format!("/proc/sys/kernel/{name}"), 4096).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).trim().replace('\\', "/");
@@ -59,7 +60,8 @@ fn utsname(hostname: &str) -> String {
             text
         }
     };
-    let release = of_host("osrelease", "4.0.0");
+    let hostname = hostname.map_or_else(|| of_host("hostname", "localhost"), str::to_owned);
+    let release = release.map_or_else(|| of_host("osrelease", "4.0.0"), str::to_owned);
     let version = of_host("version", "#1");
     let domain = of_host("domainname", "(none)");
     let machine = std::env::consts::ARCH;

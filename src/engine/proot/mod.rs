@@ -22,8 +22,9 @@ use nix::unistd::Pid;
 use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::engine::restrict::{self, limit_cpus};
 use crate::engine::sight::Missing;
-use crate::engine::start::{GuestError, Step, limit_cpus};
+use crate::engine::start::{GuestError, Step};
 use crate::engine::{Engine, Outcome, Stop, supervise, view};
 use crate::plan::{RunPlan, Source, View};
 use crate::sys::process::Program;
@@ -100,6 +101,7 @@ impl Proot {
         let environment = command::environment(plan, &self.payload, self.acceleration, dir);
         let program =
             Program::new(&argv, &environment).step("pass on the arguments of", name.display())?;
+        restrict::apply(plan)?;
         Err(program.exec(path.as_os_str())).step("execute", path)?
     }
 }
@@ -116,6 +118,7 @@ impl Engine for Proot {
         if let Some(reason) = refusal(plan) {
             return Err(refused(reason).into());
         }
+        restrict::check(plan)?;
         match &plan.root.view {
             View::Discarded { scratch } => {
                 supervise::supervised(scratch, progress, || match fsx::create_dir_all(scratch) {
