@@ -25,3 +25,4 @@ mod regression;
 mod select;
 mod store;
 mod tidy;
+mod users;

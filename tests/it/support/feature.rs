@@ -16,6 +16,8 @@ pub(crate) enum Feature {
     Root,
     /// A plain user may make a user namespace and mount in it.
     UserNamespaces,
+    /// The host grants the plain user ids beside his own, and lets him map them.
+    SubIds,
     /// A plain user may trace his own child.
     Ptrace,
     /// Debian's `docker-registry`.
@@ -41,6 +43,7 @@ impl Feature {
                 "user namespaces with mounts",
                 &["unshare", "-Urm", "mount", "-t", "tmpfs", "none", "/mnt"],
             ),
+            Self::SubIds => tried("sub-ids", &["unshare", "-Ur", "--map-auto", "true"]),
             Self::Ptrace => tried("ptrace", &[fixture::path("bin/host/traceme")]),
             Self::DockerRegistry => installed("docker-registry"),
             Self::StaticBinary => {

@@ -19,9 +19,17 @@ pub(crate) fn image(tag: &str) -> String {
     format!("oci:{}:{tag}", path("oci").display())
 }
 
+/// A reference to an image in the manner of a well-known one: `postgres`, `redis`, `nginx`, `python`, `alpine` and others
+/// of `ci/fixtures`.
+pub(crate) fn service(tag: &str) -> String {
+    format!("oci:{}:{tag}", path("services/oci").display())
+}
+
 /// Whether everything was made; the error says what to do.
 pub(crate) fn ready() -> Result<(), String> {
-    for part in ["tls", "htpasswd", "debs", "bin", "gpu", "oci", "registry"] {
+    for part in [
+        "tls", "htpasswd", "debs", "bin", "gpu", "oci", "services", "registry",
+    ] {
         if !path(&format!("{part}.stamp")).exists() {
             return Err(format!(
                 "{} is missing; run ci/fixtures as root",
