@@ -1,5 +1,7 @@
 //! What was typed. This stage only validates; it looks at neither files nor environment.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -108,10 +110,16 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Typed, Misuse> {
         Some(only) => command([only]),
         None => command(verb::ALL),
     };
-    let matches = match command.try_get_matches_from_mut(args) {
-        Ok(matches) => matches,
-        Err(error) if !error.use_stderr() => return Ok(Typed::Text(error.to_string())),
-        Err(error) => return Err(Misuse::from_clap(&error, args)),
+    let mut words = Cow::Borrowed(args);
+    let matches = loop {
+        match command.try_get_matches_from_mut(&*words) {
+            Ok(matches) => break matches,
+            Err(error) if !error.use_stderr() => return Ok(Typed::Text(error.to_string())),
+            Err(error) => match without_truth(&error, &words) {
+                Some(fewer) => words = Cow::Owned(fewer),
+                None => return Err(Misuse::from_clap(&error, &words)),
+            },
+        }
     };
     let globals = Globals::from_arg_matches(&matches);
     let globals = globals.map_err(|error| Misuse::from_clap(&error, args))?;
@@ -126,6 +134,48 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Typed, Misuse> {
     }
 }
 
+/// `words` with `--switch=true` as `--switch`, and without `--switch=false`: a switch of Docker's takes a truth value.
+/// Only a line that was refused for it is looked at. `None` where that was not the reason.
+fn without_truth(error: &clap::Error, words: &[OsString]) -> Option<Vec<OsString>> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let flag = text(ContextKind::InvalidArg);
+    let is_refused = || verb::refused_in(words, flag).is_some_and(|row| row.is_switch);
+    // Of `-it=true`, clap reads `=` as one more flag of the group.
+    let in_group = match error.kind() {
+        ErrorKind::TooManyValues => true,
+        ErrorKind::UnknownArgument if flag == "-=" => true,
+        ErrorKind::UnknownArgument if is_refused() => false,
+        _ => return None,
+    };
+    let (at, name, value) = words.iter().enumerate().skip(1).find_map(|(at, word)| {
+        let (name, value) = word.to_str()?.split_once('=')?;
+        let is_group = in_group && name.starts_with('-') && !name.starts_with("--");
+        (name == flag || is_group).then_some((at, name, value))
+    })?;
+    // pflag's bool: strconv.ParseBool.
+    let is_on = match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
+        _ => return None,
+    };
+    let left = match (is_on, name.starts_with("--")) {
+        // What is refused stays so.
+        (true, _) if !in_group => return None,
+        (true, _) => name,
+        (false, true) => "",
+        (false, false) => &name[..name.len() - 1],
+    };
+    let mut fewer = words.to_vec();
+    match left {
+        "" | "-" => drop(fewer.remove(at)),
+        left => fewer[at] = left.into(),
+    }
+    Some(fewer)
+}
+
 impl Misuse {
     /// A misuse that the grammar cannot express.
     pub(crate) fn of(message: String) -> Misuse {
@@ -138,6 +188,15 @@ impl Misuse {
     /// Says what clap found in the words of this program.
     fn from_clap(error: &clap::Error, args: &[OsString]) -> Misuse {
         let text = |kind| error.get(kind).map(quoted).unwrap_or_default();
+        if error.kind() == ErrorKind::UnknownArgument
+            && let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
+            && let Some(row) = verb::refused_in(args, flag)
+        {
+            return Misuse {
+                message: format!("`{}` cannot be honoured: {}", row.name, row.reason),
+                hints: vec![row.instead.to_owned()],
+            };
+        }
         let message = match error.kind() {
             ErrorKind::UnknownArgument if text(ContextKind::InvalidArg).starts_with("`-") => {
                 format!("unknown flag {}", text(ContextKind::InvalidArg))
@@ -154,6 +213,12 @@ impl Misuse {
             ErrorKind::MissingRequiredArgument => {
                 format!("missing {}", text(ContextKind::InvalidArg))
             }
+            ErrorKind::ValueValidation => format!(
+                "got {} for {}: {}",
+                text(ContextKind::InvalidValue),
+                text(ContextKind::InvalidArg),
+                error.source().map(ToString::to_string).unwrap_or_default(),
+            ),
             ErrorKind::InvalidValue if text(ContextKind::InvalidValue) == "``" => {
                 format!("{} needs a value", text(ContextKind::InvalidArg))
             }

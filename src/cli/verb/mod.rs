@@ -31,6 +31,7 @@ use clap::{ArgMatches, Command};
 use crate::base::fault::BoxFault;
 use crate::cli::meant::Meant;
 use crate::cli::report;
+use flags::refused::{self, Refused};
 
 /// One verb: its flags, as fields, and what it does.
 pub(crate) trait Verb: clap::Args {
@@ -95,6 +96,8 @@ const fn row<V: Verb>() -> Row {
         flags: |command| {
             let arguments = if V::ARGUMENTS.is_empty() { "" } else { " " };
             V::augment_args(command)
+                // As Docker: of a flag that takes one value, the last one counts.
+                .args_override_self(true)
                 .about(V::ABOUT)
                 .long_about(None)
                 .after_long_help(V::MORE)
@@ -123,6 +126,13 @@ pub(crate) fn named(name: &str) -> Option<&'static Row> {
 pub(crate) fn named_in(args: &[OsString]) -> Option<&'static str> {
     let mut names = args.iter().skip(1).filter_map(|arg| arg.to_str());
     names.find_map(named).map(|row| row.name)
+}
+
+/// The row of a flag that Docker has and this command line cannot have: none where the verb takes no flags of Docker's
+/// for containers.
+pub(crate) fn refused_in(args: &[OsString], flag: &str) -> Option<&'static Refused> {
+    let verb = named_in(args)?;
+    matches!(verb, "run" | "create" | "exec").then(|| refused::find(flag))?
 }
 
 /// Does the same to each of several things: a failure is reported and the rest goes on,

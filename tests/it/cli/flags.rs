@@ -145,6 +145,40 @@ fn place_user_and_limits_are_what_was_typed() {
 }
 
 #[test]
+fn a_flag_given_twice_counts_as_docker_counts_it() {
+    let sandbox = Sandbox::new();
+    check(
+        &sandbox,
+        &[
+            (
+                &["-w/a", "--workdir=/b", "hello"],
+                "/plan/cwd/path",
+                json!("/b"),
+            ),
+            (
+                &["--name=a", "--name=b", "-h", "x", "-hy", "hello"],
+                "/plan/hostname",
+                json!("y"),
+            ),
+            (
+                &["--read-only", "--read-only=true", "hello"],
+                "/plan/writes",
+                json!("read-only"),
+            ),
+            (&["-it=false", "hello"], "/plan/argv", json!(["/bin/hello"])),
+            (
+                &["-i=1", "--privileged=false", "hello"],
+                "/plan/argv",
+                json!(["/bin/hello"]),
+            ),
+        ],
+    );
+    let kept = explained(&sandbox, &["--rm=false", "hello", "--rm=false"]);
+    assert!(kept["plan"]["writes"]["kept"].is_string(), "{kept:#}");
+    assert_eq!(kept["plan"]["argv"], json!(["--rm=false"]));
+}
+
+#[test]
 fn volumes_are_mounts_of_the_plan() {
     let sandbox = Sandbox::new();
     let folder = sandbox.folder("home/data");
@@ -197,6 +231,11 @@ fn what_cannot_be_done_is_said_before_anything_is() {
         (&["-it", "hello"], "needs a terminal"),
         (&["--userns=keep-id", "-u", "1", "hello"], "contradicts"),
         (&["--name", "a/b", "hello"], "cannot name a container"),
+        (&["-itm", "1g", "hello"], "`--memory` cannot be honoured"),
+        (&["--privileged=true", "hello"], "`--privileged` cannot"),
+        (&["--restart=always", "hello"], "for `--restart"),
+        (&["--pid=container:x", "hello"], "for `--pid"),
+        (&["--rm=perhaps", "hello"], "'--rm'"),
         (
             &["--pull=never", "h.example/none"],
             "`coracle pull h.example/none` brings it here",

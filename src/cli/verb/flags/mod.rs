@@ -5,7 +5,9 @@ mod files;
 mod gpu;
 mod limits;
 mod meta;
+mod nature;
 mod network;
+pub(crate) mod refused;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use files::FileFlags;
 use gpu::GpuFlags;
 use limits::LimitFlags;
 use meta::MetaFlags;
+use nature::NatureFlags;
 use network::NetworkFlags;
 
 /// Which image, and when a registry is asked for it.
@@ -125,6 +128,8 @@ pub(crate) struct ContainerFlags {
     meta: MetaFlags,
     #[command(flatten)]
     gpu: GpuFlags,
+    #[command(flatten)]
+    _nature: NatureFlags,
 }
 
 impl ContainerFlags {
