@@ -390,6 +390,13 @@ pub fn touch(path: impl AsRef<Path>) -> Result<()> {
     .context("touch", path)
 }
 
+/// Sets the time of the last change to `seconds` and `nanoseconds` since 1970, of a link itself. utimensat(2).
+pub fn set_changed(path: impl AsRef<Path>, seconds: i64, nanoseconds: i64) -> Result<()> {
+    let time = TimeSpec::new(seconds, nanoseconds);
+    let flags = UtimensatFlags::NoFollowSymlink;
+    utimensat(AT_FDCWD, path.as_ref(), &time, &time, flags).context("set the times of", path)
+}
+
 /// Makes the names in a directory durable. fsync(2).
 pub fn sync_dir(path: impl AsRef<Path>) -> Result<()> {
     open(&path)?.sync_all().context("flush", path)

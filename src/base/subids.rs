@@ -15,6 +15,8 @@ use nix::unistd::{ForkResult, Pid, User, getegid, geteuid};
 use crate::base::env;
 use crate::base::fault::{Fault, Kind};
 use crate::base::fsx::{self, PathError};
+use crate::base::merged;
+use crate::base::path::HostPath;
 use crate::sys::namespace::{self, Uts};
 use crate::sys::{probe, process};
 
@@ -142,6 +144,28 @@ fn map(program: &str, process: Pid, own: u32, range: Range) -> bool {
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// Enters namespaces in which this process may read what a guest has made as one of the caller's sub-ids, and sees its
+/// owners as that guest does. Must be called while there is one thread.
+pub fn become_root() -> Result<(), SubidError> {
+    enter(Uts::Keep)
+}
+
+/// Copies a tree as [`merged::copy`] does, also one in which a guest has made files as one of the caller's sub-ids:
+/// only root of a namespace that has them may, and gives the copies to the same ids. A child does that.
+pub fn copy_tree(from: &HostPath, to: &HostPath) -> fsx::Result<()> {
+    let refused = match merged::copy(from, to) {
+        Err(error) if error.is_denied() => error,
+        done => return done,
+    };
+    remove_tree(to)?;
+    let copied = probe::in_child(|| {
+        enter(Uts::Keep).map_err(|error| error.to_string())?;
+        let copied = merged::copy(from, to).map_err(|error| error.to_string());
+        copied.map(|()| String::new())
+    });
+    copied.map(drop).or(Err(refused))
 }
 
 /// Removes a tree as [`fsx::remove_tree`] does, also where a guest has made directories

@@ -1,6 +1,7 @@
 //! What goes to stdout (tables, JSON, text) and how progress looks on stderr.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::SystemTime;
@@ -34,6 +35,38 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<ExitCode, BoxFault> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Unwritable(error).into()),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Somebody would see the bytes of an archive as text.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output is a terminal, which cannot show {0}")]
+struct ForNoTerminal(&'static str);
+
+impl Fault for ForNoTerminal {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["use `-o FILE`, or redirect the output".to_owned()]
+    }
+}
+
+/// Lets `write` write bytes of any number to stdout; `what` they are, which no terminal gets to see.
+pub(crate) fn stream(
+    what: &'static str,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), BoxFault>,
+) -> Result<ExitCode, BoxFault> {
+    if io::stdout().is_terminal() {
+        return Err(ForNoTerminal(what).into());
+    }
+    // Not through `Stdout`, which looks for line feeds in all that it is given.
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    let stdout = std::fs::File::from(stdout.map_err(Unwritable)?);
+    let mut buffered = BufWriter::with_capacity(256 << 10, stdout);
+    write(&mut buffered)?;
+    buffered.flush().map_err(Unwritable)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes a document to stdout, indented.

@@ -53,7 +53,8 @@ pub fn list(home: &HostPath) -> Result<Vec<Row>, BoxFault> {
     Ok(rows.collect())
 }
 
-fn familiar(image: &str) -> String {
+/// The name of an image as short as Docker shows it.
+pub(super) fn familiar(image: &str) -> String {
     match image.parse() {
         Ok(Source::Registry(reference)) => reference.familiar(),
         _ => image.to_owned(),

@@ -244,13 +244,19 @@ impl Subject {
         let options = options.expect("a wish has neither maps with odd keys nor failing parts");
         let container = store.create_container(image, name, options)?;
         if name.is_none() {
-            let made_up = made_up_name(&image.name, &container.record.id);
-            store
-                .add_name(&made_up, &container.record.id)
-                .map_err(|error| While::new("cannot name the new container", error))?;
+            give_made_up_name(store, &container)?;
         }
         Ok(container)
     }
+}
+
+/// Names a new container that was given no name.
+pub(super) fn give_made_up_name(store: &Store, container: &Container) -> Result<(), BoxFault> {
+    let made_up = made_up_name(&container.record.image, &container.record.id);
+    store
+        .add_name(&made_up, &container.record.id)
+        .map_err(|error| While::new("cannot name the new container", error))?;
+    Ok(())
 }
 
 /// A name for a container that was given none: that of its image and the start of its id.

@@ -2,9 +2,11 @@
 //!
 //! Each returns data or a fault. Nothing here prints, parses flags or ends the process.
 
+pub mod clone;
 pub mod containers;
 pub mod create;
 pub mod doctor;
+pub mod export;
 pub mod facts;
 mod findings;
 pub mod gc;
@@ -20,4 +22,5 @@ pub mod reach;
 pub mod rmi;
 pub mod run;
 pub mod setup;
+mod tarball;
 pub mod verify;

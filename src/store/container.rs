@@ -8,6 +8,7 @@ use crate::base::creator::Creator;
 use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
+use crate::base::subids;
 use crate::store::image::ImageRecord;
 use crate::store::{Result, Store, StoreError, document, read_document, usage};
 use crate::sys;
@@ -40,6 +41,9 @@ pub struct Container {
     pub dir: HostPath,
 }
 
+/// What engines keep of a guest's writes in a container's directory: the upper half of an overlay, a copy of the tree.
+const VIEWS: [&str; 2] = ["upper", "rootfs"];
+
 impl Store {
     /// Creates a container of `image`, called `name` where that is given.
     ///
@@ -51,21 +55,50 @@ impl Store {
         name: Option<&str>,
         options: serde_json::Value,
     ) -> Result<Container> {
-        self.prepare()?;
-        let id = sys::random::hex::<32>().context("draw a random id in", self.home())?;
         let record = ContainerRecord {
-            id: id.clone(),
-            created: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            id: String::new(),
+            created: String::new(),
             image: image.name.clone(),
             manifest: image.manifest.clone(),
             config: image.config.clone(),
             chain: image.chain.clone(),
             options,
         };
+        self.make_container(record, name, |_| Ok(()))
+    }
+
+    /// Creates a container that is a copy of `original`, with all that was written in it, called `name` where that is
+    /// given. Nothing may run in the original meanwhile.
+    pub fn clone_container(&self, original: &Container, name: Option<&str>) -> Result<Container> {
+        self.make_container(original.record.clone(), name, |dir| {
+            for view in VIEWS {
+                let from = original.dir.join(view);
+                if fsx::absent_as_none(fsx::symlink_metadata(&from))?.is_some() {
+                    subids::copy_tree(&from, &dir.join(view))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Creates a container as `record` says, under a new id; `fill` puts into its directory what else is in it.
+    fn make_container(
+        &self,
+        record: ContainerRecord,
+        name: Option<&str>,
+        fill: impl Fn(&HostPath) -> Result<()>,
+    ) -> Result<Container> {
+        self.prepare()?;
+        let id = sys::random::hex::<32>().context("draw a random id in", self.home())?;
+        let record = ContainerRecord {
+            id: id.clone(),
+            created: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            ..record
+        };
         if let Some(name) = name {
             self.add_name(name, &id)?;
         }
-        let published = self.publish_container(&record);
+        let published = self.publish_container(&record, fill);
         if published.is_err() {
             let _the_first_error_counts = self.remove_container(&id);
         }
@@ -74,17 +107,23 @@ impl Store {
     }
 
     /// Publishes the record, which claims image and tree, and looks for these then.
-    fn publish_container(&self, record: &ContainerRecord) -> Result<HostPath> {
+    fn publish_container(
+        &self,
+        record: &ContainerRecord,
+        fill: impl Fn(&HostPath) -> Result<()>,
+    ) -> Result<HostPath> {
         let private = Creator::current().private_name(&self.layout.ingest(), "container")?;
+        let private = HostPath::new(private);
         let dir = self.layout.container(&record.id);
         fsx::create_dir(&private, 0o755)?;
-        let record_path = record_path(&HostPath::new(&private));
         // Its options hold what was given with `-e`, and a home may be open to others.
-        let published = fsx::write_private(record_path, &document(record), 0o600)
-            .and_then(|()| fsx::rename(&private, &dir))
-            .and_then(|()| fsx::sync_dir(self.layout.containers()));
+        let published = fsx::write_private(record_path(&private), &document(record), 0o600)
+            .map_err(StoreError::from)
+            .and_then(|()| fill(&private))
+            .and_then(|()| Ok(fsx::rename(&private, &dir)?))
+            .and_then(|()| Ok(fsx::sync_dir(self.layout.containers())?));
         if published.is_err() {
-            let _the_first_error_counts = fsx::remove_tree(&private);
+            let _the_first_error_counts = subids::remove_tree(&private);
         }
         published?;
         self.await_sweeps()?;

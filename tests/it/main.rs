@@ -13,6 +13,7 @@ mod change_engine;
 mod cli;
 mod embed;
 mod engine;
+mod exchange;
 mod gpu;
 mod hosts;
 mod images;

@@ -1,7 +1,9 @@
 //! The verbs: one file each with its flags, its help and its call into `ops`.
 
+mod clone;
 mod create;
 mod doctor;
+mod export;
 mod flags;
 mod gc;
 mod gpu;
@@ -67,6 +69,8 @@ pub(crate) const ALL: &[Row] = &[
     row::<rm::Rm>(),
     row::<rmi::Rmi>(),
     row::<inspect::Inspect>(),
+    row::<clone::Clone>(),
+    row::<export::Export>(),
     row::<name::Name>(),
     row::<rename::Rename>(),
     row::<rmname::Rmname>(),

@@ -1,0 +1,3 @@
+//! Images and containers in and out: what one program writes another reads, and what lies is refused whole.
+
+mod containers;
