@@ -5,6 +5,7 @@
 )]
 
 use std::ffi::OsString;
+use std::sync::OnceLock;
 
 use crate::base::path::HostPath;
 
@@ -12,13 +13,44 @@ use crate::base::path::HostPath;
 pub const CORACLE_HOME: &str = "CORACLE_HOME";
 /// Where temporary files go that must be executable or need not outlive a run.
 pub const CORACLE_TMPDIR: &str = "CORACLE_TMPDIR";
+/// A configuration file beside those of the system and the user; wins over both.
+pub const CORACLE_CONFIG: &str = "CORACLE_CONFIG";
+/// When a registry is asked for an image that is run or created.
+pub const CORACLE_PULL: &str = "CORACLE_PULL";
+/// The platform of images that have several.
+pub const CORACLE_PLATFORM: &str = "CORACLE_PLATFORM";
+/// Registries that are spoken to without TLS or with any certificate, with commas between them.
+pub const CORACLE_INSECURE: &str = "CORACLE_INSECURE";
+/// A PEM file of certificate authorities that are trusted as well.
+pub const CORACLE_TLS_CA: &str = "CORACLE_TLS_CA";
+/// The form of messages.
+pub const CORACLE_LOG_FORMAT: &str = "CORACLE_LOG_FORMAT";
+/// Whether only the essence is printed.
+pub const CORACLE_QUIET: &str = "CORACLE_QUIET";
+/// When messages have colours.
+pub const CORACLE_COLOR: &str = "CORACLE_COLOR";
+/// Whose ids a new container's guest has.
+pub const CORACLE_USERNS: &str = "CORACLE_USERNS";
+/// Whether a new container gets NVIDIA's processors, and by which way.
+pub const CORACLE_NVIDIA: &str = "CORACLE_NVIDIA";
+/// Whether an image's own newer libcuda goes before the host's.
+pub const CORACLE_CUDA_COMPAT: &str = "CORACLE_CUDA_COMPAT";
+/// Volumes of every new container, one a line: paths and options have commas and colons of their own.
+pub const CORACLE_VOLUMES: &str = "CORACLE_VOLUMES";
+/// Variables of every new container, one a line.
+pub const CORACLE_ENV: &str = "CORACLE_ENV";
+/// The profile of every new container.
+pub const CORACLE_PROFILE: &str = "CORACLE_PROFILE";
+/// How long a new container's guest is given to end, in seconds.
+pub const CORACLE_STOP_TIMEOUT: &str = "CORACLE_STOP_TIMEOUT";
 /// The root in which the drivers of graphics processors were installed, where that is not `/`: that of a driver
 /// container. Applies to runs, and is remembered by no container.
 pub const CORACLE_DRIVER_ROOT: &str = "CORACLE_DRIVER_ROOT";
 /// Directories of device specifications (CDI), with colons between them, in rising priority; default
 /// `/etc/cdi:/var/run/cdi`.
 pub const CORACLE_CDI_DIRS: &str = "CORACLE_CDI_DIRS";
-/// Set in the guest: the engine that runs it, such as `ns` or `proot:P1`.
+/// Set in the guest: the engine that runs it, such as `ns` or `proot:P1`. Outside of one, where CORACLE_VERSION is not
+/// set, the engine that runs take.
 pub const CORACLE_ENGINE: &str = "CORACLE_ENGINE";
 /// Set in the guest: the version of coracle.
 pub const CORACLE_VERSION: &str = "CORACLE_VERSION";
@@ -44,7 +76,7 @@ pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 pub const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
 /// Where Podman keeps `containers/auth.json` of a login session.
 pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
-/// Where Podman keeps `containers/auth.json` across sessions.
+/// Where the user's configuration files are; also where Podman keeps `containers/auth.json` across sessions.
 pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 /// A file of certificate authorities that replaces the host's store, as for OpenSSL.
 pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
@@ -72,6 +104,14 @@ pub const HOSTNAME: &str = "HOSTNAME";
 pub const SLURM_JOB_ID: &str = "SLURM_JOB_ID";
 /// The directory through which a PMIx client and its server find each other.
 pub const PMIX_SERVER_TMPDIR: &str = "PMIX_SERVER_TMPDIR";
+/// How PMIx's server wants its clients to prove who they are.
+pub const PMIX_SECURITY_MODE: &str = "PMIX_SECURITY_MODE";
+/// How PMIx's server keeps what it tells its clients.
+pub const PMIX_GDS_MODULE: &str = "PMIX_GDS_MODULE";
+/// Set in the guest: the same, by the name that a client reads.
+pub const PMIX_MCA_PSEC: &str = "PMIX_MCA_psec";
+/// Set in the guest: likewise.
+pub const PMIX_MCA_GDS: &str = "PMIX_MCA_gds";
 /// What launchers of parallel jobs, schedulers, MPI libraries and fabrics tell a rank;
 /// names that begin like this reach the guest in a parallel job.
 pub const LAUNCHER_FAMILIES: [&str; 32] = [
@@ -130,8 +170,27 @@ pub fn all() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
 }
 
-/// The value of `name`, if set and not empty.
+/// What a configuration file says in the place of variables that are not set.
+static SUPPOSED: OnceLock<Vec<(&'static str, OsString)>> = OnceLock::new();
+
+/// Has [`get`] answer for variables that are not set. Only the first call counts, so that nobody sees a value change.
+pub fn suppose(values: Vec<(&'static str, OsString)>) {
+    let _was_the_first = SUPPOSED.set(values);
+}
+
+/// The value of `name`, if set and not empty; else what was supposed.
 pub fn get(name: &str) -> Option<OsString> {
+    real(name).or_else(|| supposed(name))
+}
+
+fn supposed(name: &str) -> Option<OsString> {
+    let mut supposed = SUPPOSED.get()?.iter();
+    let (_, value) = supposed.find(|(known, _)| *known == name)?;
+    Some(value.clone())
+}
+
+/// The value that the caller gave to `name`, if set and not empty, whatever was supposed.
+pub fn real(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
@@ -150,10 +209,29 @@ pub fn in_pmi_launch() -> bool {
     })
 }
 
+/// The engine that runs take where nobody says more: `$CORACLE_ENGINE`, but not in a guest, where it is the one that
+/// runs it, and there what was supposed.
+pub fn engine() -> Option<String> {
+    let is_guest = real(CORACLE_VERSION).is_some();
+    let wished = real(CORACLE_ENGINE).filter(|_| !is_guest);
+    let supposed = || supposed(CORACLE_ENGINE);
+    wished.or_else(supposed)?.into_string().ok()
+}
+
 /// `$CORACLE_HOME`, else `$HOME/.coracle`; `None` when neither is set.
 pub fn coracle_home() -> Option<HostPath> {
     let default = || Some(HostPath::new(get(HOME)?).join(".coracle"));
     get(CORACLE_HOME).map(HostPath::new).or_else(default)
+}
+
+/// The user's own configuration file: below `$XDG_CONFIG_HOME`, else below `~/.config`. XDG Base Directory
+/// Specification, "Environment variables": a relative path there is no path.
+pub fn user_config() -> Option<HostPath> {
+    let named = real(XDG_CONFIG_HOME).map(HostPath::new);
+    let named = named.filter(|dir| dir.is_absolute());
+    let default = || Some(HostPath::new(real(HOME)?).join(".config"));
+    let dir = named.or_else(default)?;
+    Some(dir.join("coracle/config.toml"))
 }
 
 /// `$CORACLE_DRIVER_ROOT`, where set.

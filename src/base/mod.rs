@@ -7,6 +7,7 @@ pub mod env;
 pub mod fault;
 pub mod fsx;
 pub mod merged;
+pub mod near;
 pub mod path;
 pub mod progress;
 pub mod stack;

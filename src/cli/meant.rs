@@ -1,19 +1,25 @@
-//! What the global flags mean once environment and terminal are looked at.
+//! What the global flags mean once files, environment and terminal are looked at.
 
 use std::io::IsTerminal;
 
 use crate::base::env;
-use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::path::HostPath;
 use crate::base::progress::{Progress, Silent};
+use crate::cli::config::keys::Name;
+use crate::cli::config::value::Value;
+use crate::cli::config::{Config, Origin};
 use crate::cli::render::{Bars, Lines};
-use crate::cli::report::Voice;
+use crate::cli::report::{Colour, Format, Voice};
 use crate::cli::typed::Globals;
-use crate::ops::reach::Reach;
+use crate::oci::platform::Platform;
+use crate::ops::options::{Options, ProfileOptions};
+use crate::ops::reach::{Pull, Reach};
 
 /// What holds for every command. Built objects are asked for, not fields.
 pub(crate) struct Meant {
-    globals: Globals,
+    verbose: bool,
+    config: Config,
     voice: Voice,
 }
 
@@ -33,10 +39,48 @@ impl Fault for Homeless {
 }
 
 impl Meant {
-    /// Looks at the terminal; nothing else is touched until it is asked for.
-    pub(crate) fn of(globals: Globals) -> Meant {
-        let voice = Voice::new(globals.log_format);
-        Meant { globals, voice }
+    /// Reads the configuration and looks at the terminal; nothing else is touched until it is asked for.
+    pub(crate) fn of(globals: Globals) -> Result<Meant, BoxFault> {
+        let config = Config::load(globals.config.as_deref())?;
+        Ok(Meant::with(config, globals))
+    }
+
+    /// What the flags mean by themselves, for commands that must work where a configuration file does not.
+    pub(crate) fn without_config(globals: Globals) -> Meant {
+        Meant::with(Config::default(), globals)
+    }
+
+    fn with(mut config: Config, globals: Globals) -> Meant {
+        let path = |path: std::path::PathBuf| Value::Text(path.into_os_string());
+        if let Some(home) = globals.home {
+            config.typed(Name::Home, "--home", path(home));
+        }
+        if let Some(file) = globals.tls_ca {
+            config.typed(Name::TlsCa, "--tls-ca", path(file));
+        }
+        if !globals.insecure.is_empty() {
+            let hosts = globals.insecure.into_iter().map(Into::into).collect();
+            config.typed(Name::Insecure, "--insecure", Value::List(hosts));
+        }
+        if globals.quiet {
+            config.typed(Name::Quiet, "--quiet", Value::Switch(true));
+        }
+        if let Some(format) = globals.log_format {
+            let word = Value::Text(format.word().into());
+            config.typed(Name::LogFormat, "--log-format", word);
+        }
+        config.lend();
+        let voice = voice(&config);
+        Meant {
+            verbose: globals.verbose,
+            config,
+            voice,
+        }
+    }
+
+    /// All settings, and where each came from.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// How the user wants to hear of things.
@@ -46,34 +90,103 @@ impl Meant {
 
     /// Whether only the essence is to be printed (`--quiet`).
     pub(crate) fn quiet(&self) -> bool {
-        self.globals.quiet
+        self.config.switch(Name::Quiet) && !self.verbose
     }
 
-    /// Where images and containers live: `--home`, `$CORACLE_HOME`, `~/.coracle`.
+    /// Where images and containers live: `--home`, `$CORACLE_HOME`, a configuration file, `~/.coracle`.
     pub(crate) fn home(&self) -> Result<HostPath, BoxFault> {
-        let typed = self.globals.home.clone().map(HostPath::new);
-        Ok(typed.or_else(env::coracle_home).ok_or(Homeless)?)
+        let said = self.config.path(Name::Home);
+        Ok(said.or_else(env::coracle_home).ok_or(Homeless)?)
     }
 
     /// Where images are kept and how they are brought here.
     pub(crate) fn reach(&self) -> Result<Reach, BoxFault> {
+        let insecure = self.config.list(Name::Insecure);
+        let insecure = insecure
+            .into_iter()
+            .filter_map(|host| host.into_string().ok());
         Ok(Reach {
-            insecure: self.globals.insecure.clone(),
-            tls_ca: self.globals.tls_ca.clone().map(HostPath::new),
+            insecure: insecure.collect(),
+            tls_ca: self.config.path(Name::TlsCa),
             ..Reach::new(self.home()?)
         })
     }
 
+    /// When a registry is asked, where no flag says that.
+    pub(crate) fn pull(&self) -> Pull {
+        match self.config.text(Name::Pull) {
+            Some("always") => Pull::Always,
+            Some("never") => Pull::Never,
+            _ => Pull::Missing,
+        }
+    }
+
+    /// Which platform of an image is taken, where no flag says that.
+    pub(crate) fn platform(&self) -> Result<Option<Platform>, BoxFault> {
+        let word = self.config.text(Name::Platform);
+        let platform = word.map(str::parse).transpose();
+        Ok(platform.map_err(|error| self.about(Name::Platform, error))?)
+    }
+
+    /// What holds for every new container, for [`Options::standing`]; the profile of a setting only where none was
+    /// typed.
+    pub(crate) fn standing(
+        &self,
+        typed: &[ProfileOptions],
+    ) -> Result<Option<Box<Options>>, BoxFault> {
+        let mut options = Options {
+            env: self.config.list(Name::Env),
+            ..Options::default()
+        };
+        let word = |name| self.config.text(name).map(str::to_owned);
+        options.account.userns = word(Name::Userns);
+        options.meta.stop_timeout = self.config.number(Name::StopTimeout);
+        options.gpu.nvidia = word(Name::Nvidia).filter(|way| way != "off");
+        options.gpu.cuda_compat = word(Name::CudaCompat);
+        let volumes = self.config.expanded(Name::Volumes)?;
+        if typed.is_empty() {
+            options.profiles.extend(self.config.standing_profile()?);
+        }
+        if !volumes.is_empty() {
+            options.profiles.push(ProfileOptions {
+                volumes,
+                ..ProfileOptions::default()
+            });
+        }
+        Ok(Some(Box::new(options)))
+    }
+
+    /// Says of a fault which setting it is about.
+    fn about(&self, name: Name, fault: impl Into<BoxFault>) -> While {
+        let word = crate::cli::config::keys::key(name).word;
+        let origin = self.config.setting(name).map(|setting| &setting.origin);
+        let origin = origin.unwrap_or(&Origin::BuiltIn);
+        While::new(format!("cannot use `{word}` of {origin}"), fault)
+    }
+
     /// Who hears of progress: nobody with `--quiet`, bars on a terminal, else lines.
     pub(crate) fn progress(&self) -> Box<dyn Progress> {
-        if self.globals.quiet {
+        if self.quiet() {
             return Box::new(Silent);
         }
-        let lines = Lines::new(self.voice, self.globals.verbose);
+        let lines = Lines::new(self.voice, self.verbose);
         if lines.are_for_people() && std::io::stderr().is_terminal() {
             Box::new(Bars::new(lines))
         } else {
             Box::new(lines)
         }
     }
+}
+
+fn voice(config: &Config) -> Voice {
+    let format = match config.text(Name::LogFormat) {
+        Some("json") => Format::Json,
+        _ => Format::Text,
+    };
+    let colour = match config.text(Name::Color) {
+        Some("always") => Colour::Always,
+        Some("never") => Colour::Never,
+        _ => Colour::OnTerminals,
+    };
+    Voice::new(format, colour)
 }

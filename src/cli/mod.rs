@@ -2,6 +2,8 @@
 //!
 //! Only here is anything printed, a flag read, or a fault turned into an exit status.
 
+mod config;
+mod help;
 mod meant;
 mod render;
 pub mod report;
@@ -47,7 +49,13 @@ fn carry_out(args: &[OsString]) -> Result<ExitCode, Failure> {
             verb,
             matches,
         } => {
-            let meant = Meant::of(globals);
+            let meant = match verb.needs_config {
+                true => Meant::of(globals).map_err(|fault| Failure {
+                    voice: Voice::before_parsing(args),
+                    fault,
+                })?,
+                false => Meant::without_config(globals),
+            };
             let result = (verb.carry_out)(&matches, &meant);
             result.map_err(|fault| Failure {
                 voice: meant.voice(),

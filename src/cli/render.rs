@@ -23,6 +23,11 @@ impl Fault for Unwritable {
     }
 }
 
+/// Foreign text as one line that may go to a terminal.
+pub(crate) fn line(text: &str) -> String {
+    plain(text)
+}
+
 /// Writes `text` to stdout as it is. A reader that has gone away wanted no more of it.
 pub(crate) fn text(text: &str) -> Result<ExitCode, BoxFault> {
     bytes(text.as_bytes())

@@ -35,6 +35,27 @@ pub(crate) enum Format {
     Json,
 }
 
+impl Format {
+    /// How it is written.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::Json => "json",
+        }
+    }
+}
+
+/// When messages have colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colour {
+    /// On a terminal, and not with `NO_COLOR`.
+    OnTerminals,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
 /// How the user wants to hear of things.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Voice {
@@ -54,18 +75,33 @@ pub(crate) enum Level {
 }
 
 impl Voice {
-    /// A voice of this format; colour only on a terminal, and never with `NO_COLOR`.
-    pub(crate) fn new(format: Format) -> Voice {
+    /// A voice of this format.
+    pub(crate) fn new(format: Format, colour: Colour) -> Voice {
+        let on_terminal = || std::io::stderr().is_terminal() && env::get(env::NO_COLOR).is_none();
         Voice {
             format,
-            colour: std::io::stderr().is_terminal() && env::get(env::NO_COLOR).is_none(),
+            colour: match colour {
+                Colour::OnTerminals => on_terminal(),
+                Colour::Always => true,
+                Colour::Never => false,
+            },
         }
     }
 
     /// The voice for a command line that could not be parsed.
     pub(crate) fn before_parsing(args: &[OsString]) -> Voice {
-        let json = args.iter().any(|arg| arg == "--log-format=json");
-        Voice::new(if json { Format::Json } else { Format::Text })
+        let json = "json";
+        let typed = args.iter().any(|arg| arg == "--log-format=json")
+            || args
+                .windows(2)
+                .any(|two| two[0] == "--log-format" && two[1] == json);
+        let said = env::get(env::CORACLE_LOG_FORMAT).is_some_and(|format| format == json);
+        let format = if typed || said {
+            Format::Json
+        } else {
+            Format::Text
+        };
+        Voice::new(format, Colour::OnTerminals)
     }
 
     /// The form in which it speaks.

@@ -34,14 +34,8 @@ pub(crate) struct Globals {
     #[arg(long, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
     /// The form of messages
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        value_name = "FORM",
-        default_value = "text"
-    )]
-    pub(crate) log_format: Format,
+    #[arg(long, global = true, value_enum, value_name = "FORM")]
+    pub(crate) log_format: Option<Format>,
     /// Talk to this registry without TLS or with any certificate (repeatable)
     #[arg(long, global = true, value_name = "HOST[:PORT]")]
     pub(crate) insecure: Vec<String>,
@@ -51,6 +45,9 @@ pub(crate) struct Globals {
     /// Keep images and containers here [default: $CORACLE_HOME, else ~/.coracle]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    /// Read this configuration file as well; it wins over those of the user and the system
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// A command line that makes sense so far.
@@ -183,6 +180,11 @@ impl Misuse {
             message,
             hints: Vec::new(),
         }
+    }
+
+    /// The same, with the way out.
+    pub(crate) fn with_hints(message: String, hints: Vec<String>) -> Misuse {
+        Misuse { message, hints }
     }
 
     /// Says what clap found in the words of this program.

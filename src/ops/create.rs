@@ -90,7 +90,8 @@ pub fn create(
     if let Some(name) = &request.name {
         store.check_name_is_free(name)?;
     }
-    let wish = request.options.into_wish()?;
+    let standing = request.options.standing_wish()?;
+    let wish = standing.overlaid(request.options.into_wish()?);
     let mut subject = of_image(&store, &request.image, reach, progress)?;
     // What cannot be planned is told now; only the terminal may come later, and the processors of another host: many
     // a container is made on a login node that has none.

@@ -12,6 +12,7 @@ use crate::base::path::{GuestPath, HostPath, RootDir};
 use crate::gpu::Findings;
 use crate::oci::config::RunConfig;
 use crate::ops::findings;
+use crate::ops::options::working_dir;
 use crate::plan::wish::{Caller, Facts, Wish};
 use crate::plan::{View, apt};
 
@@ -25,6 +26,7 @@ pub struct Gathered {
     group: Vec<u8>,
     environment: Vec<(OsString, OsString)>,
     caller: Caller,
+    cwd: Option<HostPath>,
     hostname: String,
     stdin_is_terminal: bool,
     in_pmi_launch: bool,
@@ -52,6 +54,10 @@ impl Gathered {
                 name: env::get(env::USER).and_then(|name| name.into_string().ok()),
                 home: env::get(env::HOME).map(HostPath::new),
             },
+            cwd: match wish.surroundings.cwd {
+                true => Some(working_dir()?),
+                false => None,
+            },
             hostname: hostname.to_string_lossy().into_owned(),
             stdin_is_terminal: std::io::stdin().is_terminal(),
             in_pmi_launch: env::in_pmi_launch(),
@@ -68,6 +74,7 @@ impl Gathered {
             group: &self.group,
             environment: &self.environment,
             caller: &self.caller,
+            cwd: self.cwd.as_ref(),
             hostname: &self.hostname,
             stdin_is_terminal: self.stdin_is_terminal,
             in_pmi_launch: self.in_pmi_launch,

@@ -164,7 +164,9 @@ struct Ready {
 
 impl Ready {
     fn of(request: &Request, reach: &Reach, progress: &dyn Progress) -> Result<Ready, BoxFault> {
-        let modes = select::candidates(select::wish(request.engine.as_deref().unwrap_or("auto"))?);
+        let standing = env::engine();
+        let engine = request.engine.as_deref().or(standing.as_deref());
+        let modes = select::candidates(select::wish(engine.unwrap_or("auto"))?);
         let store = Store::open(reach.home.clone())?;
         if let Some(name) = &request.name {
             store.check_name_is_free(name)?;
@@ -173,7 +175,7 @@ impl Ready {
         let mut subject = create::find(&store, &request.target, reach, progress)?;
         let is_new = subject.container.is_none();
         if is_new {
-            subject.wish = typed.clone();
+            subject.wish = request.options.standing_wish()?.overlaid(typed.clone());
         } else {
             check_flags(request, &typed, &subject.wish)?;
             subject.wish = subject.wish.overlaid(typed.clone());

@@ -10,7 +10,7 @@ use crate::base::env;
 use crate::base::path::{GuestPath, HostPath};
 use crate::plan::fault::{PlanError, shown};
 use crate::plan::wish::{Facts, Text, Wish};
-use crate::plan::{Mount, Source};
+use crate::plan::{Mount, Source, surroundings};
 
 /// Directories of the host that every guest sees, with all that is mounted in them;
 /// `/dev/shm`, which parallel programs share, comes with `/dev`.
@@ -30,6 +30,11 @@ const MOUNT_HINT: &str = "write `--mount type=bind,source=/host/path,target=/pat
 /// a default one at the same target; two wanted at one place are an error.
 pub fn mounts(wish: &Wish, facts: &Facts<'_>) -> Result<Vec<Mount>, PlanError> {
     let mut mounts = wanted(wish)?;
+    for more in surroundings::mounts(wish, facts)? {
+        if !mounts.iter().any(|known| known.target == more.target) {
+            mounts.push(more);
+        }
+    }
     for default in defaults(facts) {
         let target = default.target.as_path();
         let taken = |known: &Mount| match default.read_only {

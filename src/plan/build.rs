@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use crate::base::path::GuestPath;
 use crate::plan::fault::{MAX_CPUS, PlanError, shown};
 use crate::plan::wish::{Facts, Wish};
-use crate::plan::{Cwd, Network, Root, RunPlan, apt, argv, binds, environ, gpu, user};
+use crate::plan::{
+    Cwd, Network, Root, RunPlan, apt, argv, binds, environ, gpu, surroundings, user,
+};
 
 /// Builds the plan for a run on `root`.
 pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, PlanError> {
@@ -30,7 +32,10 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
         links: added.links,
         argv: argv::argv(wish, facts.image)?,
         environment: environment.0,
-        cwd: cwd(wish, &facts.image.working_dir)?,
+        cwd: match (&wish.workdir, surroundings::workdir(wish, facts)) {
+            (None, Some(path)) => Cwd { path, create: true },
+            _ => cwd(wish, &facts.image.working_dir)?,
+        },
         user: identity.view,
         hostname: wish.hostname.as_deref().map(hostname).transpose()?,
         cpus: wish.cpus.as_deref().map(cpus).transpose()?,

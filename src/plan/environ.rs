@@ -5,6 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::base::env;
 use crate::plan::fault::{PlanError, shown};
+use crate::plan::surroundings;
 use crate::plan::wish::{Facts, Text, Wish};
 
 /// Where programs are looked up if the image does not say; moby, `DefaultPathEnv`.
@@ -50,6 +51,9 @@ pub(super) fn environment(
         let term = host(OsStr::new(env::TERM)).filter(|term| !term.is_empty());
         environment.set(env::TERM, term.unwrap_or_else(|| DEFAULT_TERM.into()));
     }
+    for (name, value) in surroundings::below(wish, facts) {
+        environment.set(name, value);
+    }
     for entry in &facts.image.env {
         // Images have been seen with entries that name nothing; no program could read them.
         if let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) {
@@ -61,6 +65,9 @@ pub(super) fn environment(
         if in_job && is_launchers(name) {
             environment.set(name, value);
         }
+    }
+    for (name, value) in surroundings::above(wish, facts) {
+        environment.set(name, value);
     }
     for Text(entry) in &wish.environment {
         match split(entry)? {

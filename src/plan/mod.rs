@@ -13,6 +13,7 @@ pub mod explain;
 pub mod farm;
 pub mod fault;
 pub mod gpu;
+pub mod surroundings;
 pub mod user;
 pub mod wish;
 

@@ -86,6 +86,8 @@ pub struct Wish {
     pub stop_signal: Option<String>,
     /// `--stop-timeout`, in seconds; negative waits for ever.
     pub stop_timeout: Option<i64>,
+    /// What of the caller's own world comes along, as a profile said when the container was made.
+    pub surroundings: Surroundings,
     /// The engine that runs of this container take, where none is typed (`setup --execmode`).
     pub engine: Option<String>,
 }
@@ -98,6 +100,24 @@ pub enum Accounts {
     Host,
     /// The image's own, without a line added (`--containerauth`).
     Image,
+}
+
+/// What of the caller's own world comes along. It yields to what was typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Surroundings {
+    /// His working directory, which is also where the guest starts.
+    pub cwd: bool,
+    /// Directories and files at their own place, where they are; `$NAME` is the caller's at each run.
+    pub paths: Vec<Text>,
+    /// Volumes in the words of `-v`, with absolute sources.
+    pub volumes: Vec<Text>,
+    /// Variables that win over the image's: names, and beginnings of names with a star.
+    pub environment: Vec<Text>,
+    /// All his variables, below those of the image …
+    pub host_environment: bool,
+    /// … but these, as names and beginnings of names.
+    pub dropped: Vec<Text>,
 }
 
 /// What of graphics processors was asked for.
@@ -159,6 +179,8 @@ pub struct Facts<'a> {
     pub environment: &'a [(OsString, OsString)],
     /// Who runs coracle.
     pub caller: &'a Caller,
+    /// The caller's working directory, where the wish wants it.
+    pub cwd: Option<&'a HostPath>,
     /// The host's name.
     pub hostname: &'a str,
     /// Whether stdin is a terminal.
@@ -225,7 +247,24 @@ impl Wish {
         self.labels.extend(later.labels);
         self.stop_signal = later.stop_signal.or(self.stop_signal);
         self.stop_timeout = later.stop_timeout.or(self.stop_timeout);
+        self.surroundings = self.surroundings.overlaid(later.surroundings);
         self.engine = later.engine.or(self.engine);
+        self
+    }
+}
+
+impl Surroundings {
+    fn overlaid(mut self, later: Surroundings) -> Surroundings {
+        let add = |known: &mut Vec<Text>, more: Vec<Text>| {
+            known.retain(|text| !more.contains(text));
+            known.extend(more);
+        };
+        self.cwd |= later.cwd;
+        add(&mut self.paths, later.paths);
+        add(&mut self.volumes, later.volumes);
+        add(&mut self.environment, later.environment);
+        self.host_environment |= later.host_environment;
+        add(&mut self.dropped, later.dropped);
         self
     }
 }

@@ -7,9 +7,10 @@ use serde_json::Value;
 use crate::support::{Output, Run, Sandbox, Terminal};
 
 /// Every verb that a user can type.
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "run", "create", "pull", "ps", "images", "rm", "rmi", "inspect", "name", "rename", "rmname",
-    "setup", "verify", "gc", "login", "logout", "install", "doctor", "gpu", "licenses", "version",
+    "setup", "verify", "gc", "login", "logout", "install", "config", "doctor", "gpu", "licenses",
+    "version",
 ];
 
 #[test]

@@ -60,6 +60,7 @@ impl World {
             group: self.group,
             environment: &self.environment,
             caller: &self.caller,
+            cwd: None,
             hostname: "node1",
             stdin_is_terminal: self.stdin_is_terminal,
             in_pmi_launch: self.in_pmi_launch,

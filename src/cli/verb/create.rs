@@ -40,12 +40,12 @@ Examples:
         let (image, args) = target_and_args(self.words)?;
         let request = Request {
             image,
-            options: self.container.into_options(args),
+            options: self.container.into_options(args, meant)?,
             name: self.name,
         };
         let reach = Reach {
-            pull: self.image.pull(),
-            platform: self.image.platform()?,
+            pull: self.image.pull(meant),
+            platform: self.image.platform(meant)?,
             ..meant.reach()?
         };
         let container = create::create(request, &reach, &*meant.progress())?;

@@ -20,6 +20,7 @@ impl Verb for Licenses {
     const ABOUT: &'static str =
         "Say what is inside this program, under which terms, and where its source is";
     const ARGUMENTS: &'static str = "";
+    const NEEDS_CONFIG: bool = false;
     const MORE: &'static str = "";
 
     fn carry_out(self, _meant: &Meant) -> Result<ExitCode, BoxFault> {

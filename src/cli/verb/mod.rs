@@ -1,6 +1,7 @@
 //! The verbs: one file each with its flags, its help and its call into `ops`.
 
 mod clone;
+mod config;
 mod create;
 mod doctor;
 mod export;
@@ -45,6 +46,8 @@ pub(crate) trait Verb: clap::Args {
     const MORE: &'static str;
     /// The arguments after the flags, as the usage line shows them.
     const ARGUMENTS: &'static str;
+    /// Whether a broken configuration file keeps it from being done.
+    const NEEDS_CONFIG: bool = true;
 
     /// Calls one operation and renders what it says.
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault>;
@@ -55,6 +58,8 @@ pub(crate) struct Row {
     name: &'static str,
     about: &'static str,
     flags: fn(Command) -> Command,
+    /// Whether a broken configuration file keeps it from being done.
+    pub(crate) needs_config: bool,
     /// Does what was typed.
     pub(crate) carry_out: fn(&ArgMatches, &Meant) -> Result<ExitCode, BoxFault>,
 }
@@ -80,6 +85,7 @@ pub(crate) const ALL: &[Row] = &[
     row::<login::Login>(),
     row::<logout::Logout>(),
     row::<install::Install>(),
+    row::<config::Config>(),
     row::<doctor::Doctor>(),
     row::<gpu::Gpu>(),
     row::<licenses::Licenses>(),
@@ -97,6 +103,7 @@ const fn row<V: Verb>() -> Row {
     Row {
         name: V::NAME,
         about: V::ABOUT,
+        needs_config: V::NEEDS_CONFIG,
         flags: |command| {
             let arguments = if V::ARGUMENTS.is_empty() { "" } else { " " };
             V::augment_args(command)

@@ -37,7 +37,7 @@ Examples:
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let reach = Reach {
-            platform: self.platform.read()?,
+            platform: self.platform.read(meant)?,
             ..meant.reach()?
         };
         let progress = meant.progress();

@@ -85,7 +85,7 @@ Examples:
         let (target, args) = target_and_args(self.words)?;
         let request = Request {
             target,
-            options: self.container.into_options(args),
+            options: self.container.into_options(args, meant)?,
             lifetime: if self.rm {
                 Lifetime::Run
             } else {
@@ -95,8 +95,8 @@ Examples:
             engine: self.engine,
         };
         let reach = Reach {
-            pull: self.image.pull(),
-            platform: self.image.platform()?,
+            pull: self.image.pull(meant),
+            platform: self.image.platform(meant)?,
             ..meant.reach()?
         };
         let progress = meant.progress();

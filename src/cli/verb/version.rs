@@ -21,6 +21,7 @@ impl Verb for Version {
     const ABOUT: &'static str = "Say which coracle this is";
     const MORE: &'static str = "";
     const ARGUMENTS: &'static str = "";
+    const NEEDS_CONFIG: bool = false;
 
     fn carry_out(self, _meant: &Meant) -> Result<ExitCode, BoxFault> {
         let version = env!("CARGO_PKG_VERSION");

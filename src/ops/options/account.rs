@@ -34,7 +34,7 @@ impl AccountOptions {
     }
 }
 
-fn userns(text: &str) -> Result<Userns, BadValue> {
+pub(super) fn userns(text: &str) -> Result<Userns, BadValue> {
     match text {
         "single" => Ok(Userns::Single),
         "keep-id" => Ok(Userns::KeepId),

@@ -6,6 +6,7 @@ mod gpu;
 mod limits;
 mod meta;
 mod network;
+mod profile;
 
 pub use account::AccountOptions;
 pub use files::FileOptions;
@@ -13,6 +14,7 @@ pub use gpu::GpuOptions;
 pub use limits::LimitOptions;
 pub use meta::MetaOptions;
 pub use network::NetworkOptions;
+pub use profile::ProfileOptions;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -60,6 +62,10 @@ pub struct Options {
     pub meta: MetaOptions,
     /// Graphics processors and other devices.
     pub gpu: GpuOptions,
+    /// Profiles that were typed, the stronger ones first.
+    pub profiles: Vec<ProfileOptions>,
+    /// What holds for every new container, below all that was typed.
+    pub standing: Option<Box<Options>>,
 }
 
 /// An option with a value that it does not take.
@@ -91,10 +97,19 @@ impl Fault for BadValue {
 }
 
 impl Options {
+    /// The wish that every new container has to begin with, below all that was typed.
+    pub fn standing_wish(&self) -> Result<Wish, BoxFault> {
+        let standing = self.standing.as_deref().cloned();
+        standing.map_or_else(|| Ok(Wish::default()), Options::into_wish)
+    }
+
     /// The wish: environment files are read, relative sources of mounts are taken from
     /// the working directory. What makes no sense in any image is an error.
     pub fn into_wish(self) -> Result<Wish, BoxFault> {
-        let needs_cwd = self.files.has_sources() || self.gpu.driver_root.is_some();
+        let profiles = self.profiles.iter();
+        let needs_cwd = self.files.has_sources()
+            || self.gpu.driver_root.is_some()
+            || profiles.clone().any(ProfileOptions::has_sources);
         let cwd = if needs_cwd {
             working_dir()?
         } else {
@@ -126,13 +141,17 @@ impl Options {
         self.network.add_to(&mut wish)?;
         self.limits.add_to(&mut wish)?;
         self.meta.add_to(&mut wish)?;
+        for profile in self.profiles {
+            profile.add_to(&mut wish, &cwd)?;
+        }
         wish.volumes.extend(nodes);
         build::check(&wish)?;
         Ok(wish)
     }
 }
 
-fn working_dir() -> fsx::Result<HostPath> {
+/// The caller's working directory.
+pub(super) fn working_dir() -> fsx::Result<HostPath> {
     std::env::current_dir()
         .context("find the working directory", ".")
         .map(HostPath::new)

@@ -8,6 +8,7 @@ mod meta;
 mod nature;
 mod network;
 pub(crate) mod refused;
+mod profile;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use clap::ArgAction;
 
 use crate::base::fault::BoxFault;
+use crate::cli::meant::Meant;
 use crate::cli::typed::Misuse;
 use crate::oci::platform::Platform;
 use crate::ops::options::Options;
@@ -26,13 +28,14 @@ use limits::LimitFlags;
 use meta::MetaFlags;
 use nature::NatureFlags;
 use network::NetworkFlags;
+use profile::ProfileFlags;
 
 /// Which image, and when a registry is asked for it.
 #[derive(clap::Args)]
 pub(crate) struct ImageFlags {
-    /// When to ask the registry for the image
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "missing")]
-    pull: When,
+    /// When to ask the registry for the image [default: missing]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pull: Option<When>,
     #[command(flatten)]
     platform: PlatformFlag,
 }
@@ -57,25 +60,28 @@ enum When {
 
 impl ImageFlags {
     /// When a registry is asked.
-    pub(crate) fn pull(&self) -> Pull {
+    pub(crate) fn pull(&self, meant: &Meant) -> Pull {
         match self.pull {
-            When::Missing => Pull::Missing,
-            When::Always => Pull::Always,
-            When::Never => Pull::Never,
+            Some(When::Missing) => Pull::Missing,
+            Some(When::Always) => Pull::Always,
+            Some(When::Never) => Pull::Never,
+            None => meant.pull(),
         }
     }
 
-    /// The platform typed.
-    pub(crate) fn platform(&self) -> Result<Option<Platform>, BoxFault> {
-        self.platform.read()
+    /// The platform typed, else that of the configuration.
+    pub(crate) fn platform(&self, meant: &Meant) -> Result<Option<Platform>, BoxFault> {
+        self.platform.read(meant)
     }
 }
 
 impl PlatformFlag {
-    /// The platform typed.
-    pub(crate) fn read(&self) -> Result<Option<Platform>, BoxFault> {
-        let typed = self.platform.as_deref();
-        Ok(typed.map(str::parse).transpose()?)
+    /// The platform typed, else that of the configuration.
+    pub(crate) fn read(&self, meant: &Meant) -> Result<Option<Platform>, BoxFault> {
+        match self.platform.as_deref() {
+            Some(typed) => Ok(Some(typed.parse()?)),
+            None => meant.platform(),
+        }
     }
 }
 
@@ -130,12 +136,20 @@ pub(crate) struct ContainerFlags {
     gpu: GpuFlags,
     #[command(flatten)]
     _nature: NatureFlags,
+    profile: ProfileFlags,
 }
 
 impl ContainerFlags {
-    /// What was typed, with the words after the image.
-    pub(crate) fn into_options(self, args: Vec<OsString>) -> Options {
-        Options {
+    /// What was typed, with the words after the image, and what holds for every new container.
+    pub(crate) fn into_options(
+        self,
+        args: Vec<OsString>,
+        meant: &Meant,
+    ) -> Result<Options, BoxFault> {
+        let profiles = self.profile.into_options(meant)?;
+        Ok(Options {
+            standing: meant.standing(&profiles)?,
+            profiles,
             args,
             entrypoint: self.entrypoint,
             env: self.env,
@@ -149,6 +163,6 @@ impl ContainerFlags {
             meta: self.meta.into_options(),
             gpu: self.gpu.into_options(),
             ..Options::default()
-        }
+        })
     }
 }
