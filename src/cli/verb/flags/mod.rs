@@ -7,8 +7,8 @@ mod limits;
 mod meta;
 mod nature;
 mod network;
-pub(crate) mod refused;
 mod profile;
+pub(crate) mod refused;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -136,6 +136,7 @@ pub(crate) struct ContainerFlags {
     gpu: GpuFlags,
     #[command(flatten)]
     _nature: NatureFlags,
+    #[command(flatten)]
     profile: ProfileFlags,
 }
 
