@@ -92,9 +92,48 @@ fn range_of(table: &str, name: &str, uid: u32) -> Option<Range> {
     table.lines().find_map(parse)
 }
 
+/// What came of trying [`enter`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// It works here.
+    Works,
+    /// User namespaces work here and other ids do not, for this reason.
+    Lacking(String),
+    /// User namespaces do not work here.
+    NoNamespaces,
+}
+
+/// Tries [`enter`] in a child. A line in a table is no proof: newuidmap(1) may have lost its rights.
+pub fn trial() -> Trial {
+    const FORBIDDEN: &str = "forbidden";
+    let lacking = TABLES.map(granted).into_iter().find_map(Result::err);
+    let tried = probe::in_child(|| {
+        let entered = match &lacking {
+            Some(_) => namespace::enter(Uts::Keep).map_err(SubidError::Forbidden),
+            None => enter_with(Uts::Keep, Stdio::null),
+        };
+        match entered {
+            Ok(()) => Ok(String::new()),
+            Err(SubidError::Forbidden(_)) => Err(FORBIDDEN.to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    match (tried, lacking) {
+        (Ok(_), None) => Trial::Works,
+        (Ok(_), Some(error)) => Trial::Lacking(error.to_string()),
+        (Err(report), _) if report == FORBIDDEN => Trial::NoNamespaces,
+        (Err(report), _) => Trial::Lacking(report),
+    }
+}
+
 /// Enters new user and mount namespaces, and a uts one if asked to, in which the caller
 /// is root and his sub-ids are 1, 2, …. Must be called while there is one thread.
 pub fn enter(uts: Uts) -> Result<(), SubidError> {
+    enter_with(uts, Stdio::inherit)
+}
+
+/// `complaints` is where newuidmap(1) and newgidmap(1) say what they do not like.
+fn enter_with(uts: Uts, complaints: fn() -> Stdio) -> Result<(), SubidError> {
     let [uids, gids] = TABLES.map(granted);
     let (uids, gids) = (uids?, gids?);
     let (mut told, mut tell) = io::pipe().map_err(SubidError::Map)?;
@@ -109,7 +148,13 @@ pub fn enter(uts: Uts) -> Result<(), SubidError> {
                 ("newgidmap", getegid().as_raw(), gids),
             ];
             let mut maps = maps.into_iter();
-            let mapped = entered && maps.all(|(name, own, range)| map(name, entering, own, range));
+            let mapped = entered
+                && maps.all(|(name, own, range)| {
+                    map(name, entering, own, range)
+                        .stderr(complaints())
+                        .status()
+                        .is_ok_and(|status| status.success())
+                });
             process::exit(i32::from(!mapped))
         }
         ForkResult::Parent { child } => {
@@ -134,8 +179,8 @@ pub fn enter(uts: Uts) -> Result<(), SubidError> {
     }
 }
 
-/// Runs newuidmap or newgidmap for `process`: 0 is the caller, the rest is the range.
-fn map(program: &str, process: Pid, own: u32, range: Range) -> bool {
+/// newuidmap or newgidmap for `process`: 0 is the caller, the rest is the range.
+fn map(program: &str, process: Pid, own: u32, range: Range) -> Command {
     let numbers = [0, own, 1, 1, range.first, range.count].map(|number| number.to_string());
     let mut command = Command::new(program);
     command
@@ -143,7 +188,7 @@ fn map(program: &str, process: Pid, own: u32, range: Range) -> bool {
         .args(numbers)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+    command
 }
 
 /// Enters namespaces in which this process may read what a guest has made as one of the caller's sub-ids, and sees its

@@ -7,6 +7,7 @@ use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx::{self, PathError};
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::engine::select::{self, EngineWish, Mode};
 use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::{ImageConfig, RunConfig};
 use crate::oci::source::Source as ImageSource;
@@ -220,9 +221,14 @@ fn of_image(
 }
 
 impl Subject {
-    /// The plan for its wish; sources of mounts are looked at.
+    /// The plan for its wish, by whatever engine.
     pub(super) fn plan(&self, view: View) -> Result<RunPlan, BoxFault> {
-        let gathered = Gathered::of(&self.lower, &view, &self.wish, &self.config)?;
+        self.plan_for(view, select::candidates(EngineWish::Auto))
+    }
+
+    /// The plan for its wish, by one of `modes`; sources of mounts are looked at.
+    pub(super) fn plan_for(&self, view: View, modes: &[Mode]) -> Result<RunPlan, BoxFault> {
+        let gathered = Gathered::of(&self.lower, &view, &self.wish, &self.config, modes)?;
         let facts: Facts<'_> = gathered.facts(&self.config);
         let root = Root {
             lower: self.lower.clone(),

@@ -2,18 +2,20 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::Path;
 
-use nix::unistd::{getegid, geteuid, gethostname};
+use nix::unistd::{User, getegid, geteuid, gethostname};
 
 use crate::base::env;
 use crate::base::fault::BoxFault;
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath, RootDir};
+use crate::engine::select::Mode;
 use crate::gpu::Findings;
 use crate::oci::config::RunConfig;
-use crate::ops::findings;
 use crate::ops::options::working_dir;
-use crate::plan::wish::{Caller, Facts, Wish};
+use crate::ops::{findings, ids};
+use crate::plan::wish::{Accounts, Caller, Changer, Facts, Wish};
 use crate::plan::{View, apt};
 
 /// Bytes of one file of the image, such as `/etc/passwd`; the largest sites have some MiB of users.
@@ -32,15 +34,18 @@ pub struct Gathered {
     in_pmi_launch: bool,
     has_apt: bool,
     gpu: Option<Findings>,
+    host_accounts: [Vec<u8>; 2],
+    changer: Option<Changer>,
 }
 
 impl Gathered {
-    /// Gathers them for a guest that sees `lower` through `view`.
+    /// Gathers them for a guest that sees `lower` through `view`, run by one of `modes`.
     pub fn of(
         lower: &HostPath,
         view: &View,
         wish: &Wish,
         image: &RunConfig,
+        modes: &[Mode],
     ) -> Result<Gathered, BoxFault> {
         let hostname = gethostname().unwrap_or_default();
         let trees = trees(lower, view);
@@ -48,12 +53,7 @@ impl Gathered {
             passwd: read(&trees, "/etc/passwd")?.unwrap_or_default(),
             group: read(&trees, "/etc/group")?.unwrap_or_default(),
             environment: env::all(),
-            caller: Caller {
-                uid: geteuid().as_raw(),
-                gid: getegid().as_raw(),
-                name: env::get(env::USER).and_then(|name| name.into_string().ok()),
-                home: env::get(env::HOME).map(HostPath::new),
-            },
+            caller: caller(),
             cwd: match wish.surroundings.cwd {
                 true => Some(working_dir()?),
                 false => None,
@@ -63,6 +63,11 @@ impl Gathered {
             in_pmi_launch: env::in_pmi_launch(),
             has_apt: lower.join(&apt::DIRECTORY[1..]).is_dir(),
             gpu: findings::gather(&trees, lower, &wish.gpu, image)?,
+            host_accounts: match wish.accounts {
+                Some(Accounts::Host) => [host_file("/etc/passwd")?, host_file("/etc/group")?],
+                _ => Default::default(),
+            },
+            changer: ids::changer(&trees, wish, image, modes),
         })
     }
 
@@ -80,8 +85,34 @@ impl Gathered {
             in_pmi_launch: self.in_pmi_launch,
             has_apt: self.has_apt,
             gpu: self.gpu.as_ref(),
+            host_accounts: (&self.host_accounts[0], &self.host_accounts[1]),
+            changer: self.changer.as_ref(),
         }
     }
+}
+
+/// Who runs coracle. The environment goes first: it has also those of a directory service, whom only the host's own C
+/// library finds; where it has been emptied, the host's file may know him.
+fn caller() -> Caller {
+    let mut caller = Caller {
+        uid: geteuid().as_raw(),
+        gid: getegid().as_raw(),
+        name: env::get(env::USER).and_then(|name| name.into_string().ok()),
+        home: env::get(env::HOME).map(HostPath::new),
+    };
+    if caller.name.is_none() || caller.home.is_none() {
+        let listed = User::from_uid(geteuid()).ok().flatten();
+        if let Some(listed) = listed {
+            caller.name.get_or_insert(listed.name);
+            caller.home.get_or_insert(HostPath::new(listed.dir));
+        }
+    }
+    caller
+}
+
+/// A file of the host's accounts; empty where there is none.
+fn host_file(path: &str) -> fsx::Result<Vec<u8>> {
+    Ok(fsx::read_if_there(Path::new(path), DATABASE_LIMIT)?.unwrap_or_default())
 }
 
 /// The trees that make a guest's root, the uppermost first. What a container has written lies over the image in

@@ -11,6 +11,7 @@ pub mod facts;
 mod findings;
 pub mod gc;
 pub mod gpu;
+mod ids;
 pub mod images;
 pub mod inspect;
 pub mod install;

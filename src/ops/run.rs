@@ -17,10 +17,11 @@ use crate::engine::{Engine, Stop};
 use crate::gpu::compat::CudaCompat;
 use crate::host::HostFacts;
 use crate::ops::create::{self, Subject};
+use crate::ops::ids;
 use crate::ops::options::Options;
 use crate::ops::reach::Reach;
-use crate::plan::wish::Wish;
-use crate::plan::{Level, RunPlan, View, explain as plan_text};
+use crate::plan::wish::{Userns, Wish};
+use crate::plan::{Ids, Level, RunPlan, View, explain as plan_text};
 use crate::store::{RunState, Store};
 
 /// What to run.
@@ -96,6 +97,9 @@ pub fn run(
             continue;
         }
         let engine = engine(*mode, &reach.home)?;
+        if let (Ids::Ranges, Some(container)) = (ready.plan.user.ids, &ready.subject.container) {
+            ids::remember(&ready.store, container)?;
+        }
         if ready.makes_container && made.is_none() {
             let container = ready
                 .subject
@@ -181,7 +185,11 @@ impl Ready {
             subject.wish = subject.wish.overlaid(typed.clone());
         }
         check_use(&typed, &subject.wish)?;
-        let plan = subject.plan(first_view(&subject, request.lifetime, &store)?)?;
+        let view = first_view(&subject, request.lifetime, &store)?;
+        let plan = subject.plan_for(view, modes)?;
+        if plan.user.ids == Ids::Ranges {
+            subject.wish.userns = Some(Userns::Subids);
+        }
         Ok(Ready {
             store,
             subject,
@@ -224,6 +232,12 @@ fn check_flags(request: &Request, typed: &Wish, stored: &Wish) -> Result<(), Not
             typed.read_only && !stored.read_only,
             "--read-only",
             "make a new one with `coracle create --read-only`",
+        ),
+        (
+            stored.userns == Some(Userns::Subids)
+                && typed.userns.is_some_and(|kind| kind != Userns::Subids),
+            "--userns",
+            "there may be files of other ids than yours in it, so it stays with `subids`",
         ),
     ];
     match misplaced.into_iter().find(|(given, ..)| *given) {

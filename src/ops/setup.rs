@@ -92,7 +92,8 @@ fn warn(here: &nvidia::Nvidia, progress: &dyn Progress) {
     }
 }
 
-fn wish_of(record: &ContainerRecord) -> Result<Wish, CreateError> {
+/// The wish that a container keeps.
+pub(super) fn wish_of(record: &ContainerRecord) -> Result<Wish, CreateError> {
     serde_json::from_value(record.options.clone()).map_err(|source| CreateError::Options {
         id: record.id.clone(),
         source,

@@ -44,7 +44,7 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
         network: Network::Host,
         kernel: wish.kernel.clone(),
         no_new_privileges: false,
-        notes: added.notes,
+        notes: [identity.notes, added.notes].concat(),
     })
 }
 

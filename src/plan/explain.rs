@@ -98,6 +98,7 @@ pub fn json(plan: &RunPlan) -> Value {
             "uid": plan.user.uid,
             "gid": plan.user.gid,
             "groups": plan.user.groups,
+            "keepsGroups": plan.user.keeps_groups,
             "ids": ids(plan.user.ids).0,
         },
         "hostname": plan.hostname,

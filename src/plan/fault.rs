@@ -44,6 +44,12 @@ pub enum PlanError {
     /// `-u` beside `--userns=keep-id`.
     #[error("`--user {0}` contradicts `--userns=keep-id`, which runs the guest with your own id")]
     UserAndKeepId(String),
+    /// A group of its own for a guest that has one id.
+    #[error("cannot add the group `{0}`: here only one group id exists, the guest's own")]
+    GroupNeedsIds(String),
+    /// `--group-add keep-groups` beside another.
+    #[error("`--group-add {0}` contradicts `--group-add keep-groups`, which keeps your own groups")]
+    KeepGroups(String),
     /// A `-v` or `--mount` that cannot be understood.
     #[error("cannot understand `{flag} {text}`: {reason}")]
     Mount {
@@ -101,7 +107,10 @@ impl Fault for PlanError {
             PlanError::Unknown { .. } => {
                 "use a number, which needs no entry, or see the image's `/etc/passwd` and `/etc/group`"
             }
-            PlanError::UserAndKeepId(_) => "leave one of them away",
+            PlanError::UserAndKeepId(_) | PlanError::KeepGroups(_) => "leave one of them away",
+            PlanError::GroupNeedsIds(_) => {
+                "use `--userns=subids` where the host grants ids (see `coracle doctor`), or `--group-add keep-groups`"
+            }
             PlanError::Mount { hint, .. } => hint,
             PlanError::NoTerminal => {
                 "leave `-t` away: input and output reach the program without it"

@@ -4,6 +4,7 @@
 //! that `ops` gathered; the same inputs give the same plan. Engines receive it
 //! finished and add nothing. `run --explain` prints it.
 
+mod accounts;
 pub mod apt;
 pub mod argv;
 pub mod binds;
@@ -222,8 +223,10 @@ pub struct UserView {
     pub uid: u32,
     /// The group id inside.
     pub gid: u32,
-    /// Supplementary group ids wanted inside; the host's own always stay in force.
+    /// Supplementary group ids wanted inside, where ids exist for them; with a single id the host's own stay in force.
     pub groups: Vec<u32>,
+    /// Whether the host's own stay in force in any case (`--group-add keep-groups`).
+    pub keeps_groups: bool,
     /// How ids inside are backed by ids of the host.
     pub ids: Ids,
 }

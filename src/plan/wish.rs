@@ -191,6 +191,28 @@ pub struct Facts<'a> {
     pub has_apt: bool,
     /// What was found for graphics processors, where any were asked for.
     pub gpu: Option<&'a gpu::Findings>,
+    /// The host's `/etc/passwd` and `/etc/group`, where these were asked for.
+    pub host_accounts: (&'a [u8], &'a [u8]),
+    /// A program of the image that needs more than one id, where nobody has chosen what ids there are to be.
+    pub changer: Option<&'a Changer>,
+}
+
+/// A program of the image that starts as root and goes on as another user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changer {
+    /// Its path in the image.
+    pub program: String,
+    /// Whether it can have what it needs.
+    pub others: OtherIds,
+}
+
+/// Whether the caller has ids beside his own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OtherIds {
+    /// The host grants some and lets him map them.
+    Granted,
+    /// He has none, for this reason.
+    Lacking(String),
 }
 
 /// Who runs coracle, as the kernel and the environment have it.

@@ -128,9 +128,9 @@ const MISUSES: [(&str, i32, &str, &str); 19] = [
     ),
     ("run --engine warp hello", 125, "unknown engine `warp`", ""),
     (
-        "run --userns host hello",
+        "run --userns auto hello",
         125,
-        "got `host` for `--userns`",
+        "got `auto` for `--userns`",
         "",
     ),
     ("rmi UPPER", 2, "`UPPER`", "hint: "),

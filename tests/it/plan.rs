@@ -1,5 +1,6 @@
 //! Plans are pure: tables of wishes and facts, and what comes of them.
 
+mod accounts;
 mod gpu;
 mod users;
 
@@ -9,7 +10,7 @@ use coracle::base::path::{GuestPath, HostPath};
 use coracle::gpu::Findings;
 use coracle::oci::config::RunConfig;
 use coracle::plan::fault::PlanError;
-use coracle::plan::wish::{Caller, Facts, Text, Userns, Wish};
+use coracle::plan::wish::{Caller, Changer, Facts, Text, Userns, Wish};
 use coracle::plan::{Mount, Root, RunPlan, Source, View, binds, build, environ, explain};
 
 const PASSWD: &[u8] =
@@ -27,6 +28,8 @@ struct World {
     in_pmi_launch: bool,
     has_apt: bool,
     gpu: Option<Findings>,
+    host_accounts: (&'static [u8], &'static [u8]),
+    changer: Option<Changer>,
 }
 
 impl World {
@@ -50,6 +53,8 @@ impl World {
             in_pmi_launch: false,
             has_apt: false,
             gpu: None,
+            host_accounts: (b"", b""),
+            changer: None,
         }
     }
 
@@ -66,6 +71,8 @@ impl World {
             in_pmi_launch: self.in_pmi_launch,
             has_apt: self.has_apt,
             gpu: self.gpu.as_ref(),
+            host_accounts: self.host_accounts,
+            changer: self.changer.as_ref(),
         };
         let root = Root {
             lower: HostPath::new("/store/rootfs"),

@@ -46,6 +46,7 @@ fn plan() -> RunPlan {
             uid: 0,
             gid: 0,
             groups: Vec::new(),
+            keeps_groups: false,
             ids: Ids::Single,
         },
         hostname: None,

@@ -22,12 +22,17 @@ pub(super) fn enter(uts: Uts) -> Result<(), Stop> {
 
 /// Becomes `user` inside; the last step before exec, as it gives up the rights of root.
 pub(super) fn become_user(user: &UserView) -> Result<(), GuestError> {
-    if user.uid == 0 && user.gid == 0 {
+    let is_root = user.uid == 0 && user.gid == 0;
+    if is_root && user.groups.is_empty() {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     let groups: Vec<_> = user.groups.iter().copied().map(Gid::from_raw).collect();
-    let became = setgroups(&groups)
+    let grouped = match user.keeps_groups {
+        true => Ok(()),
+        false => setgroups(&groups),
+    };
+    let became = grouped
         .and_then(|()| setresgid(gid, gid, gid))
         .and_then(|()| setresuid(uid, uid, uid));
     became

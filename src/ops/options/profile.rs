@@ -7,7 +7,7 @@ use crate::base::path::HostPath;
 use crate::plan::binds;
 use crate::plan::wish::{Text, Wish};
 
-use super::account::userns;
+use super::account::ask_for_userns;
 
 /// What a profile says.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +49,8 @@ impl ProfileOptions {
         around.host_environment |= self.host_env;
         around.dropped.extend(texts(self.drop_env));
         wish.home |= self.home;
-        if wish.userns.is_none() {
-            wish.userns = self.userns.as_deref().map(userns).transpose()?;
+        if let (None, Some(userns)) = (wish.userns, &self.userns) {
+            ask_for_userns(userns, wish)?;
         }
         Ok(())
     }

@@ -1,0 +1,74 @@
+//! Which runs need more than one id: an image with a program that changes its user, a container that had other ids.
+
+use crate::base::env;
+use crate::base::fault::BoxFault;
+use crate::base::path::{GuestPath, RootDir};
+use crate::base::subids::{self, Trial};
+use crate::engine::select::Mode;
+use crate::oci::config::RunConfig;
+use crate::ops::setup;
+use crate::plan::wish::{Changer, OtherIds, Userns, Wish};
+use crate::store::{Container, Store};
+
+/// Programs by which entry points give up being root. Of others such as su(1) most images have one and need none.
+const PROGRAMS: [&str; 2] = ["gosu", "su-exec"];
+
+/// Where images have them.
+const DIRECTORIES: [&str; 6] = [
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/usr/bin",
+    "/usr/sbin",
+    "/bin",
+    "/sbin",
+];
+
+/// The program for which a run of an image with these `trees` needs more than one id; `None` where it needs no more,
+/// where it was said what ids there are to be, and where no engine of `modes` would have a use for them: PRoot keeps
+/// account of each process's ids itself.
+pub(super) fn changer(
+    trees: &[RootDir],
+    wish: &Wish,
+    image: &RunConfig,
+    modes: &[Mode],
+) -> Option<Changer> {
+    let is_open = wish.userns.is_none() && modes.contains(&Mode::Ns) && !env::in_pmi_launch();
+    let user = wish.user.as_deref().unwrap_or(&image.user);
+    let starts_as_root = matches!(user.split(':').next(), None | Some("" | "0" | "root"));
+    if !is_open || !starts_as_root {
+        return None;
+    }
+    let program = find(trees)?;
+    let others = match subids::trial() {
+        Trial::Works => OtherIds::Granted,
+        Trial::Lacking(why) => OtherIds::Lacking(why),
+        Trial::NoNamespaces => return None,
+    };
+    Some(Changer { program, others })
+}
+
+/// Has a container remember that its guest has other ids behind its own: from then on there are files of these ids in
+/// it, which a guest with a single id could not read.
+pub(super) fn remember(store: &Store, container: &Container) -> Result<(), BoxFault> {
+    let mut wish = setup::wish_of(&container.record)?;
+    if wish.userns == Some(Userns::Subids) {
+        return Ok(());
+    }
+    wish.userns = Some(Userns::Subids);
+    let options = serde_json::to_value(wish);
+    let options = options.expect("a wish has neither maps with odd keys nor failing parts");
+    Ok(store.set_options(container.record.clone(), options)?)
+}
+
+fn find(trees: &[RootDir]) -> Option<String> {
+    let paths = DIRECTORIES
+        .iter()
+        .flat_map(|directory| PROGRAMS.map(|program| format!("{directory}/{program}")));
+    let is_there = |path: &String| {
+        let path = GuestPath::root().join(path);
+        let mut found = trees.iter().filter_map(|tree| tree.resolve(&path).ok());
+        found.any(|file| file.is_file())
+    };
+    let mut found = paths.filter(is_there);
+    found.next()
+}
