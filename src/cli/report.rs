@@ -180,12 +180,16 @@ pub fn panicked(panic: &PanicHookInfo<'_>) -> u8 {
     RUN_FAILED
 }
 
-/// The exit status of a failed command. For `run` every status below 125 is the guest's.
+/// Verbs with the exit status of a guest.
+const GUESTS: [&str; 2] = ["run", "exec"];
+
+/// The exit status of a failed command. For a verb that runs a guest every status below 125 is the guest's.
 pub(crate) fn status(verb: Option<&str>, kind: Kind) -> u8 {
-    match (verb, kind) {
-        (Some("run"), Kind::NotExecutable) => 126,
-        (Some("run"), Kind::NoProgram) => 127,
-        (Some("run"), _) => RUN_FAILED,
+    let is_guest = verb.is_some_and(|verb| GUESTS.contains(&verb));
+    match (is_guest, kind) {
+        (true, Kind::NotExecutable) => 126,
+        (true, Kind::NoProgram) => 127,
+        (true, _) => RUN_FAILED,
         (_, Kind::Usage) => 2,
         _ => 1,
     }

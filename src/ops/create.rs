@@ -183,7 +183,7 @@ fn container(store: &Store, word: &str) -> Result<Option<Container>, StoreError>
     }
 }
 
-fn of_container(store: &Store, container: Container) -> Result<Subject, BoxFault> {
+pub(super) fn of_container(store: &Store, container: Container) -> Result<Subject, BoxFault> {
     let record = &container.record;
     let gone = || CreateError::NoTree(record.id.clone());
     let options = |source| CreateError::Options {
@@ -228,19 +228,24 @@ impl Subject {
 
     /// The plan for its wish, by one of `modes`; sources of mounts are looked at.
     pub(super) fn plan_for(&self, view: View, modes: &[Mode]) -> Result<RunPlan, BoxFault> {
-        let gathered = Gathered::of(&self.lower, &view, &self.wish, &self.config, modes)?;
-        let facts: Facts<'_> = gathered.facts(&self.config);
-        let root = Root {
-            lower: self.lower.clone(),
-            view,
-        };
-        let plan = build::build(&self.wish, &facts, root)?;
+        let plan = self.plan_of_running(view, modes)?;
         for mount in plan.mounts.iter().filter(|mount| !mount.optional) {
             if let Source::Bind(path) = &mount.source {
                 fsx::metadata(path).map_err(|source| CreateError::NoSource { source })?;
             }
         }
         Ok(plan)
+    }
+
+    /// The same for a guest whose mounts are there already.
+    pub(super) fn plan_of_running(&self, view: View, modes: &[Mode]) -> Result<RunPlan, BoxFault> {
+        let gathered = Gathered::of(&self.lower, &view, &self.wish, &self.config, modes)?;
+        let facts: Facts<'_> = gathered.facts(&self.config);
+        let root = Root {
+            lower: self.lower.clone(),
+            view,
+        };
+        Ok(build::build(&self.wish, &facts, root)?)
     }
 
     /// Makes a container of this image that remembers this wish.

@@ -2,10 +2,12 @@
 //!
 //! Each returns data or a fault. Nothing here prints, parses flags or ends the process.
 
+mod beside;
 pub mod clone;
 pub mod containers;
 pub mod create;
 pub mod doctor;
+pub mod exec;
 pub mod export;
 pub mod facts;
 mod findings;
@@ -23,5 +25,6 @@ pub mod reach;
 pub mod rmi;
 pub mod run;
 pub mod setup;
+mod share;
 mod tarball;
 pub mod verify;

@@ -20,6 +20,7 @@ use crate::ops::create::{self, Subject};
 use crate::ops::ids;
 use crate::ops::options::Options;
 use crate::ops::reach::Reach;
+use crate::ops::share::{self, Shared};
 use crate::plan::wish::{Userns, Wish};
 use crate::plan::{Ids, Level, RunPlan, View, explain as plan_text};
 use crate::store::{RunState, Store};
@@ -89,6 +90,10 @@ pub fn run(
             Level::Detail => progress.note(&note.text),
         }
     }
+    let mut turn = match share::beside_living(&ready, request, reach, progress)? {
+        Shared::Ended(status) => return Ok(status),
+        Shared::Alone(turn) => turn,
+    };
     let mut made = None;
     let mut rejections = Vec::new();
     for mode in ready.modes {
@@ -109,13 +114,13 @@ pub fn run(
             }
             made = Some(container);
         }
-        if let View::Kept { dir } = &ready.plan.root.view
-            && let Some(id) = dir.file_name().and_then(|id| id.to_str())
-        {
+        // Also of one that keeps nothing: others may want to come in.
+        if let Some(container) = made.as_ref().or(ready.subject.container.as_ref()) {
             ready
                 .store
-                .set_state(id, &RunState::starting(mode.name()))?;
+                .set_state(&container.record.id, &RunState::starting(mode.name()))?;
         }
+        drop(turn.take());
         progress.note(&format!("engine {}", mode.name()));
         match engine.run(&ready.plan_for(*mode), progress) {
             Ok(outcome) => return Ok(outcome.code()),
@@ -157,10 +162,10 @@ pub fn explain(
 }
 
 /// Everything that is settled before an engine is chosen.
-struct Ready {
-    store: Store,
-    subject: Subject,
-    plan: RunPlan,
+pub(super) struct Ready {
+    pub(super) store: Store,
+    pub(super) subject: Subject,
+    pub(super) plan: RunPlan,
     facts: HostFacts,
     modes: &'static [Mode],
     makes_container: bool,
@@ -201,18 +206,22 @@ impl Ready {
     }
 
     /// The plan as `mode` gets it: the guest's environment names engine and version.
-    fn plan_for(&self, mode: Mode) -> RunPlan {
-        let names = [
-            (env::CORACLE_ENGINE, mode.name()),
-            (env::CORACLE_VERSION, env!("CARGO_PKG_VERSION")),
-        ];
-        let mut plan = self.plan.clone();
-        let is_ours = |known: &OsString| names.iter().any(|(name, _)| known == name);
-        plan.environment.retain(|(known, _)| !is_ours(known));
-        let names = names.map(|(name, value)| (name.into(), value.into()));
-        plan.environment.extend(names);
-        plan
+    pub(super) fn plan_for(&self, mode: Mode) -> RunPlan {
+        name_engine(self.plan.clone(), mode)
     }
+}
+
+/// `plan` with the names of the engine and of this version in the guest's environment.
+pub(super) fn name_engine(mut plan: RunPlan, mode: Mode) -> RunPlan {
+    let names = [
+        (env::CORACLE_ENGINE, mode.name()),
+        (env::CORACLE_VERSION, env!("CARGO_PKG_VERSION")),
+    ];
+    let is_ours = |known: &OsString| names.iter().any(|(name, _)| known == name);
+    plan.environment.retain(|(known, _)| !is_ours(known));
+    let names = names.map(|(name, value)| (name.into(), value.into()));
+    plan.environment.extend(names);
+    plan
 }
 
 /// Refuses what only a new container can be given.
@@ -278,7 +287,11 @@ fn check_use(typed: &Wish, wish: &Wish) -> Result<(), Useless> {
 }
 
 /// The writable view. That of a container still to be made has a directory in name only.
-fn first_view(subject: &Subject, lifetime: Lifetime, store: &Store) -> Result<View, BoxFault> {
+pub(super) fn first_view(
+    subject: &Subject,
+    lifetime: Lifetime,
+    store: &Store,
+) -> Result<View, BoxFault> {
     Ok(match (&subject.container, lifetime) {
         _ if subject.wish.read_only => View::ReadOnly,
         (Some(container), _) => View::Kept {
@@ -294,7 +307,7 @@ fn first_view(subject: &Subject, lifetime: Lifetime, store: &Store) -> Result<Vi
 }
 
 /// The engine of a mode. PRoot is unpacked now, if it is not yet.
-fn engine(mode: Mode, home: &HostPath) -> Result<Box<dyn Engine>, BoxFault> {
+pub(super) fn engine(mode: Mode, home: &HostPath) -> Result<Box<dyn Engine>, BoxFault> {
     let acceleration = match mode {
         Mode::Ns => return Ok(Box::new(Ns)),
         Mode::ProotP1 => Acceleration::Seccomp,

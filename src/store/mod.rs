@@ -14,6 +14,7 @@
 
 mod blob;
 mod container;
+mod guests;
 mod image;
 mod layout;
 mod lease;

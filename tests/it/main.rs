@@ -14,6 +14,7 @@ mod cli;
 mod embed;
 mod engine;
 mod exchange;
+mod exec;
 mod gpu;
 mod hosts;
 mod images;

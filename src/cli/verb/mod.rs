@@ -4,6 +4,7 @@ mod clone;
 mod config;
 mod create;
 mod doctor;
+mod exec;
 mod export;
 mod flags;
 mod gc;
@@ -68,6 +69,7 @@ pub(crate) struct Row {
 pub(crate) const ALL: &[Row] = &[
     row::<run::Run>(),
     row::<create::Create>(),
+    row::<exec::Exec>(),
     row::<pull::Pull>(),
     row::<ps::Ps>(),
     row::<images::Images>(),

@@ -19,6 +19,7 @@ mod ranges;
 mod refusal;
 mod root;
 
+pub use join::{await_start, may_enter};
 pub(super) use refusal::refusal;
 
 use std::ffi::{OsStr, OsString};
@@ -66,11 +67,13 @@ impl Engine for Ns {
     }
 
     fn join(&self, plan: &RunPlan, beside: Pid, _progress: &dyn Progress) -> Result<Outcome, Stop> {
-        check(plan)?;
+        restrict::check(plan)?;
         let program = Program::new(&plan.argv, &plan.environment)
             .step("pass on the arguments of", plan.argv[0].display())?;
-        limit_cpus(plan.cpus.as_deref())?;
+        let host = fsx::metadata("/")?;
         join::enter(beside)?;
+        limit_cpus(plan.cpus.as_deref())?;
+        join::take_root(&host, &plan.root, &plan.user)?;
         enter_cwd(&plan.cwd)?;
         join::take_identity(&plan.user)?;
         Err(exec(plan, &program).into())
