@@ -165,6 +165,48 @@ pub const GBM_BACKENDS_PATH: &str = "GBM_BACKENDS_PATH";
 /// Set in the guest: the directory in which VDPAU looks for drivers first.
 pub const VDPAU_DRIVER_PATH: &str = "VDPAU_DRIVER_PATH";
 
+/// udocker's variables; each counts under its name alone, and `cli/udocker` says what becomes of it. The first: where
+/// images and containers live.
+pub const UDOCKER_DIR: &str = "UDOCKER_DIR";
+/// How much is said, from 0 (errors) to 5.
+pub const UDOCKER_LOGLEVEL: &str = "UDOCKER_LOGLEVEL";
+/// Where temporary files go.
+pub const UDOCKER_TMP: &str = "UDOCKER_TMP";
+/// udocker's own file of credentials, read where no other knows a registry.
+pub const UDOCKER_KEYSTORE: &str = "UDOCKER_KEYSTORE";
+/// The registry of names without a host.
+pub const UDOCKER_REGISTRY: &str = "UDOCKER_REGISTRY";
+/// Where is searched.
+pub const UDOCKER_INDEX: &str = "UDOCKER_INDEX";
+/// The mode in which containers run that remember none.
+pub const UDOCKER_DEFAULT_EXECUTION_MODE: &str = "UDOCKER_DEFAULT_EXECUTION_MODE";
+/// Places of parts of udocker's repository; ours has one place.
+pub const UDOCKER_PARTS: [&str; 3] = ["UDOCKER_REPOS", "UDOCKER_LAYERS", "UDOCKER_CONTAINERS"];
+/// Where udocker's engines come from and go to; ours are inside the program.
+pub const UDOCKER_ENGINES: [&str; 4] = [
+    "UDOCKER_TARBALL",
+    "UDOCKER_BIN",
+    "UDOCKER_LIB",
+    "UDOCKER_DOC",
+];
+/// Programs of the host in the place of udocker's.
+pub const UDOCKER_PROGRAMS: [&str; 5] = [
+    "UDOCKER_USE_PROOT_EXECUTABLE",
+    "UDOCKER_USE_PATCHELF_EXECUTABLE",
+    "UDOCKER_USE_RUNC_EXECUTABLE",
+    "UDOCKER_USE_SINGULARITY_EXECUTABLE",
+    "UDOCKER_USE_CURL_EXECUTABLE",
+];
+/// What udocker's F modes are told.
+pub const UDOCKER_FAKECHROOT: [&str; 4] = [
+    "UDOCKER_FAKECHROOT_SO",
+    "UDOCKER_FAKECHROOT_LIBC",
+    "UDOCKER_FAKECHROOT_EXPAND_SYMLINKS",
+    "UDOCKER_FAKECHROOT_CMD_SUBST",
+];
+/// Documented by udocker and read by no version of it: no default mounts.
+pub const UDOCKER_NOSYSCONF: &str = "UDOCKER_NOSYSCONF";
+
 /// All names and values, in the order in which the kernel handed them over.
 pub fn all() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()

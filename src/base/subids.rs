@@ -5,6 +5,7 @@
 //! entered, and told when.
 
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -14,7 +15,7 @@ use nix::unistd::{ForkResult, Pid, User, getegid, geteuid};
 
 use crate::base::env;
 use crate::base::fault::{Fault, Kind};
-use crate::base::fsx::{self, PathError};
+use crate::base::fsx::{self, Context, PathError};
 use crate::base::merged;
 use crate::base::path::HostPath;
 use crate::sys::namespace::{self, Uts};
@@ -228,6 +229,50 @@ pub fn remove_tree(path: &Path) -> fsx::Result<()> {
         removed.map(|()| String::new())
     });
     removed.map(drop).or(Err(refused))
+}
+
+/// Makes everything below `path` the caller's own and lets him read and write it, also what a guest has made as one of
+/// his sub-ids: only root of a namespace that has them may. Links stay as they are, but for their owner.
+pub fn take_over(path: &Path) -> fsx::Result<()> {
+    let refused = match own(path, Owner::Kept) {
+        Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => error,
+        done => return done,
+    };
+    let taken = probe::in_child(|| {
+        enter(Uts::Keep).map_err(|error| error.to_string())?;
+        let taken = own(path, Owner::Root).map_err(|error| error.to_string());
+        taken.map(|()| String::new())
+    });
+    taken.map(drop).or(Err(refused))
+}
+
+/// Whose the files are to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// Whose they are; a mode that only he may change tells of somebody else.
+    Kept,
+    /// Root's, who is the caller in a namespace of his.
+    Root,
+}
+
+fn own(path: &Path, owner: Owner) -> fsx::Result<()> {
+    let mut todo = vec![path.to_owned()];
+    while let Some(path) = todo.pop() {
+        if owner == Owner::Root {
+            lchown(&path, Some(0), Some(0)).context("take over", &path)?;
+        }
+        let meta = fsx::symlink_metadata(&path)?;
+        if meta.is_symlink() {
+            continue;
+        }
+        let least = if meta.is_dir() { 0o700 } else { 0o600 };
+        // Set even where nothing changes: somebody else's file refuses it.
+        fsx::set_mode(&path, meta.permissions().mode() & 0o7777 | least)?;
+        if meta.is_dir() {
+            todo.extend(fsx::read_dir(&path)?.into_iter().map(|entry| entry.path()));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

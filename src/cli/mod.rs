@@ -1,5 +1,6 @@
 //! The terminal: parse, find out what is meant, call one operation, render.
 //!
+//! There are two tongues: Docker's, in [`typed`] and [`verb`], and udocker's, in [`udocker`]. Both call the same operations.
 //! Only here is anything printed, a flag read, or a fault turned into an exit status.
 
 mod config;
@@ -8,7 +9,10 @@ mod meant;
 mod render;
 pub mod report;
 mod typed;
+mod udocker;
 mod verb;
+
+pub use udocker::page::page as udocker_page;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -21,6 +25,9 @@ use typed::Typed;
 /// Runs one command line, program name first; everything is reported before it returns.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.collect();
+    if let Some(words) = udocker::words_of(&args) {
+        return udocker::main(words);
+    }
     let verb = verb::named_in(&args);
     carry_out(&args).unwrap_or_else(|failure| {
         failure.voice.error(&*failure.fault);

@@ -258,6 +258,11 @@ pub(crate) fn plain(text: &str) -> String {
     clean
 }
 
+/// Says something longer that is ours, such as a help text beside an error.
+pub(crate) fn aside(text: &str) {
+    say(text);
+}
+
 /// Writes lines to stderr in one call, so that those of several processes do not mix.
 fn say(lines: &str) {
     let _nobody_is_left_to_tell = std::io::stderr().write_all(format!("{lines}\n").as_bytes());

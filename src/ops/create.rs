@@ -171,7 +171,7 @@ impl Fault for NeitherNor {
 const ID_DIGITS: usize = 12;
 
 /// The container that a word means: by its name, or by at least [`ID_DIGITS`] of its id.
-fn container(store: &Store, word: &str) -> Result<Option<Container>, StoreError> {
+pub(super) fn container(store: &Store, word: &str) -> Result<Option<Container>, StoreError> {
     let is_id = word.len() >= ID_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !may_be_name(word) || !is_id && store.named(word)?.is_none() {
         return Ok(None);

@@ -6,9 +6,10 @@ use crate::base::digest::Digest;
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::path::HostPath;
 use crate::oci::MAX_DOCUMENT;
+use crate::oci::config::ImageConfig;
 use crate::oci::source::Source;
 use crate::ops::images;
-use crate::store::{Container, ImageRecord, Store, StoreError};
+use crate::store::{Container, Extent, ImageRecord, Store, StoreError};
 
 /// A config that is not JSON, although its digest is right.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,98 @@ pub fn inspect(home: &HostPath, text: &str) -> Result<Value, BoxFault> {
         .first()
         .ok_or_else(|| images::FindError::None(text.to_owned()))?;
     Ok(json!([image(&store, first)?]))
+}
+
+/// Where the tree of something lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tree {
+    /// A container's own.
+    Own(HostPath),
+    /// A container's changes lie over its image's.
+    Shared {
+        /// The tree of the image.
+        image: HostPath,
+        /// The changes.
+        changes: HostPath,
+    },
+    /// An image's.
+    Image(HostPath),
+}
+
+/// The config of the image that `text` names, or of which a container of that name is made, as its maker wrote it.
+pub fn document(home: &HostPath, text: &str) -> Result<Value, BoxFault> {
+    let store = Store::open(home.clone())?;
+    let (name, digest, _) = find(&store, text)?;
+    config(&store, &name, &digest)
+}
+
+/// Where the tree of the container or image `text` lies.
+pub fn tree(home: &HostPath, text: &str) -> Result<Tree, BoxFault> {
+    let store = Store::open(home.clone())?;
+    let (name, _, container) = find(&store, text)?;
+    let chain = match &container {
+        Some(container) => container.record.chain.clone(),
+        None => first(&store, text)?.chain,
+    };
+    let copy = container
+        .as_ref()
+        .map(|container| container.dir.join("rootfs"));
+    if let Some(copy) = copy.filter(|copy| copy.is_dir()) {
+        return Ok(Tree::Own(copy));
+    }
+    let image = store.tree(&chain)?.map(|tree| tree.rootfs);
+    let image = image.ok_or(images::FindError::None(name))?;
+    Ok(match container {
+        Some(container) => Tree::Shared {
+            image,
+            changes: container.dir.join("upper"),
+        },
+        None => Tree::Image(image),
+    })
+}
+
+/// The platform of the container or image `text`.
+pub fn platform(home: &HostPath, text: &str) -> Result<String, BoxFault> {
+    let document = document(home, text)?;
+    let part = |name| document[name].as_str().map(str::to_owned);
+    let parts = ["os", "architecture", "variant"]
+        .into_iter()
+        .filter_map(part);
+    Ok(parts.collect::<Vec<_>>().join("/"))
+}
+
+/// Whether the image `text` says nothing of what is to be run in it.
+pub fn is_without_command(home: &HostPath, text: &str) -> Result<bool, BoxFault> {
+    let store = Store::open(home.clone())?;
+    let image = first(&store, text)?;
+    let config = ImageConfig::parse(&store.read_blob(&image.config, MAX_DOCUMENT)?)?.config;
+    Ok(config.entrypoint.is_empty() && config.cmd.is_empty())
+}
+
+/// The bytes of what is the container's own: what removing it frees.
+pub fn own_bytes(home: &HostPath, name_or_id: &str) -> Result<u64, BoxFault> {
+    let container = Store::open(home.clone())?.container(name_or_id)?;
+    Ok(Extent::of(&container.dir)?.bytes)
+}
+
+/// The name and the config's digest of what `text` names, and the container if it is one.
+fn find(store: &Store, text: &str) -> Result<(String, Digest, Option<Container>), BoxFault> {
+    match store.container(text) {
+        Ok(found) => {
+            let record = &found.record;
+            Ok((record.image.clone(), record.config.clone(), Some(found)))
+        }
+        Err(StoreError::NoContainer(_)) => {
+            let image = first(store, text)?;
+            Ok((image.name, image.config, None))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn first(store: &Store, text: &str) -> Result<ImageRecord, BoxFault> {
+    let found = images::find(store, text)?.into_iter().next();
+    Ok(found.ok_or_else(|| images::FindError::None(text.to_owned()))?)
 }
 
 fn config(store: &Store, name: &str, digest: &Digest) -> Result<Value, BoxFault> {

@@ -106,6 +106,23 @@ pub fn logout(registry: &str) -> Result<Vec<HostPath>, BoxFault> {
     Ok(changed)
 }
 
+/// Forgets the credentials for every registry, in every file that has some, and returns those files. There may be none.
+pub fn logout_all() -> Result<Vec<HostPath>, BoxFault> {
+    let mut changed = Vec::new();
+    for path in credentials::files() {
+        let Some(mut file) = read(&path)? else {
+            continue;
+        };
+        let auths = auths_of(&mut file, &path)?;
+        if !auths.is_empty() {
+            auths.clear();
+            write(&path, &file)?;
+            changed.push(path);
+        }
+    }
+    Ok(changed)
+}
+
 /// Docker knows its Hub by a URL, everybody else by the host.
 fn key(registry: &str) -> String {
     match registry {

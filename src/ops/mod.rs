@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod install;
 pub mod licenses;
 pub mod login;
+pub mod mkrepo;
 pub mod options;
 pub mod pull;
 pub mod reach;

@@ -9,10 +9,12 @@ use crate::registry;
 pub struct Reach {
     /// The home of the store and of the unpacked payload.
     pub home: HostPath,
-    /// Registries that may be spoken to without TLS or valid certificate.
+    /// Registries that may be spoken to without TLS or valid certificate; `*` for all.
     pub insecure: Vec<String>,
     /// A PEM file of authorities that are trusted besides the host's.
     pub tls_ca: Option<HostPath>,
+    /// The proxy for every registry; those of the environment where absent.
+    pub proxy: Option<String>,
     /// The platform wanted; the host's where absent.
     pub platform: Option<Platform>,
     /// When a registry is asked.
@@ -38,6 +40,7 @@ impl Reach {
             home,
             insecure: Vec::new(),
             tls_ca: None,
+            proxy: None,
             platform: None,
             pull: Pull::Missing,
         }
@@ -48,6 +51,7 @@ impl Reach {
         registry::Options {
             insecure: self.insecure.clone(),
             tls_ca: self.tls_ca.clone(),
+            proxy: self.proxy.clone(),
             ..registry::Options::default()
         }
     }

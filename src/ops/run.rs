@@ -12,7 +12,7 @@ use crate::base::progress::Progress;
 use crate::embed;
 use crate::engine::ns::Ns;
 use crate::engine::proot::{Acceleration, Proot};
-use crate::engine::select::{self, Mode, Rejection, SelectError};
+use crate::engine::select::{self, EngineWish, Mode, Rejection, SelectError};
 use crate::engine::{Engine, Stop};
 use crate::gpu::compat::CudaCompat;
 use crate::host::HostFacts;
@@ -173,9 +173,7 @@ pub(super) struct Ready {
 
 impl Ready {
     fn of(request: &Request, reach: &Reach, progress: &dyn Progress) -> Result<Ready, BoxFault> {
-        let standing = env::engine();
-        let engine = request.engine.as_deref().or(standing.as_deref());
-        let modes = select::candidates(select::wish(engine.unwrap_or("auto"))?);
+        let typed_engine = request.engine.as_deref().map(select::wish).transpose()?;
         let store = Store::open(reach.home.clone())?;
         if let Some(name) = &request.name {
             store.check_name_is_free(name)?;
@@ -190,6 +188,13 @@ impl Ready {
             subject.wish = subject.wish.overlaid(typed.clone());
         }
         check_use(&typed, &subject.wish)?;
+        let remembered = subject.wish.engine.clone().or_else(env::engine);
+        let engine = match (typed_engine, remembered) {
+            (Some(typed), _) => typed,
+            (None, Some(name)) => select::wish(&name)?,
+            (None, None) => EngineWish::Auto,
+        };
+        let modes = select::candidates(engine);
         let view = first_view(&subject, request.lifetime, &store)?;
         let plan = subject.plan_for(view, modes)?;
         if plan.user.ids == Ids::Ranges {

@@ -1,11 +1,14 @@
 //! `coracle setup`: what a container is to remember for its later runs.
 
 use crate::base::fault::BoxFault;
+use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::base::subids;
+use crate::engine::select::{self, EngineWish};
 use crate::gpu::nvidia;
 use crate::gpu::preflight::{self, Severity, Wanted};
-use crate::ops::create::CreateError;
+use crate::ops::create::{self, CreateError};
 use crate::ops::gpu;
 use crate::plan::wish::{Text, Via, Wish};
 use crate::store::{ContainerRecord, Store};
@@ -63,9 +66,7 @@ pub fn remember(
         }
     }
     let driver_root = wish.gpu.driver_root.clone();
-    let options = serde_json::to_value(wish);
-    let options = options.expect("a wish has neither maps with odd keys nor failing parts");
-    store.set_options(record, options)?;
+    set_wish(&store, record, wish)?;
     if setting == Nvidia::Host {
         match gpu::vantage(driver_root.map(|Text(root)| HostPath::new(root))) {
             Ok(vantage) => warn(&nvidia::discover(&vantage), progress),
@@ -73,6 +74,48 @@ pub fn remember(
         }
     }
     Ok(())
+}
+
+/// Whether `word` names a container, as `run` understands it.
+pub fn is_container(home: &HostPath, word: &str) -> Result<bool, BoxFault> {
+    Ok(create::container(&Store::open(home.clone())?, word)?.is_some())
+}
+
+/// The engine that the container remembers, as it was typed; none where each run takes the best that works.
+pub fn execmode(home: &HostPath, name_or_id: &str) -> Result<Option<String>, BoxFault> {
+    let container = Store::open(home.clone())?.container(name_or_id)?;
+    Ok(wish_of(&container.record)?.engine)
+}
+
+/// Has the container remember an engine, by any name that `--engine` takes; `auto` forgets it.
+pub fn set_execmode(home: &HostPath, name_or_id: &str, mode: &str) -> Result<(), BoxFault> {
+    let engine = match select::wish(mode)? {
+        EngineWish::Auto => None,
+        EngineWish::Only(_) => Some(mode.to_owned()),
+    };
+    let store = Store::open(home.clone())?;
+    let record = store.container(name_or_id)?.record;
+    let mut wish = wish_of(&record)?;
+    wish.engine = engine;
+    set_wish(&store, record, wish)
+}
+
+/// Makes all that was written in the container its user's own, readable and writable.
+pub fn fix_permissions(home: &HostPath, name_or_id: &str) -> Result<(), BoxFault> {
+    let container = Store::open(home.clone())?.container(name_or_id)?;
+    for part in ["upper", "rootfs"] {
+        let path = container.dir.join(part);
+        if fsx::absent_as_none(fsx::symlink_metadata(&path))?.is_some() {
+            subids::take_over(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn set_wish(store: &Store, record: ContainerRecord, wish: Wish) -> Result<(), BoxFault> {
+    let options = serde_json::to_value(wish);
+    let options = options.expect("a wish has neither maps with odd keys nor failing parts");
+    Ok(store.set_options(record, options)?)
 }
 
 /// Says what would stop a run on this host as it is now.

@@ -38,8 +38,10 @@ use url::{Scheme, Url};
 /// How to reach registries.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// `host[:port]`s that may be spoken to over http and without a valid certificate.
+    /// `host[:port]`s that may be spoken to over http and without a valid certificate; `*` for all.
     pub insecure: Vec<String>,
+    /// The proxy for every registry; those of the environment where absent.
+    pub proxy: Option<String>,
     /// A PEM file of certificate authorities, trusted besides the host's.
     pub tls_ca: Option<HostPath>,
     /// Whose credentials to use.
@@ -58,7 +60,6 @@ pub struct Registry<'a> {
 
 impl<'a> Registry<'a> {
     /// Prepares a conversation about the repository of `reference`. Nothing is sent yet.
-    /// Proxies are those of the environment.
     pub fn new(
         reference: &Reference,
         options: &Options,
@@ -78,7 +79,10 @@ impl<'a> Registry<'a> {
         options: &Options,
         progress: &'a dyn Progress,
     ) -> Registry<'a> {
-        let proxies = ProxySettings::from_environment();
+        let proxies = match &options.proxy {
+            Some(url) => ProxySettings::only(url),
+            None => ProxySettings::from_environment(),
+        };
         Registry {
             api_host: reference::api_host(registry).to_owned(),
             repository: repository.to_owned(),

@@ -29,6 +29,15 @@ impl ProxySettings {
         }
     }
 
+    /// One proxy for all.
+    pub(super) fn only(url: &str) -> ProxySettings {
+        ProxySettings {
+            https: Some(url.to_owned()),
+            http: Some(url.to_owned()),
+            direct: Vec::new(),
+        }
+    }
+
     /// The proxy's URL for `origin`; `None` for a direct connection. This host itself is
     /// never behind a proxy, as for Go's clients.
     pub(super) fn choose(&self, origin: &Origin) -> Option<&str> {

@@ -104,12 +104,12 @@ impl Transport {
     }
 
     /// Whether the user gave up security for `origin`: for its host on any port, or for
-    /// this host and port.
+    /// this host and port, or with `*` for all.
     pub(super) fn is_insecure(&self, origin: &Origin) -> bool {
         let with_port = format!("{}:{}", origin.host, origin.port);
         self.insecure
             .iter()
-            .any(|host| *host == origin.host || *host == with_port)
+            .any(|host| host == "*" || *host == origin.host || *host == with_port)
     }
 
     /// Sends `call` and follows redirects: at most ten, never from https to http, to http

@@ -175,6 +175,16 @@ impl Store {
         Ok(HostPath::new(path))
     }
 
+    /// Creates what a store is made of, before anything is kept in it.
+    pub fn make(&self) -> Result<()> {
+        self.prepare()
+    }
+
+    /// Whether anything was ever kept here.
+    pub fn is_made(&self) -> Result<bool> {
+        Ok(fsx::absent_as_none(fsx::metadata(self.layout.version()))?.is_some())
+    }
+
     /// Creates what is missing of the directories and the `version`.
     fn prepare(&self) -> Result<()> {
         fsx::create_dir_all(self.home())?;

@@ -27,4 +27,5 @@ mod regression;
 mod select;
 mod store;
 mod tidy;
+mod udocker;
 mod users;

@@ -30,6 +30,7 @@ fn credential() -> Credential {
 fn options(servers: &[&Server], login: Login) -> Options {
     Options {
         insecure: servers.iter().map(|server| server.host.clone()).collect(),
+        proxy: None,
         tls_ca: None,
         login,
     }

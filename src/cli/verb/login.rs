@@ -6,13 +6,15 @@ use std::process::ExitCode;
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::progress::Progress;
 use crate::cli::meant::Meant;
 use crate::cli::typed::Misuse;
 use crate::cli::verb::Verb;
 use crate::ops::login;
+use crate::ops::reach::Reach;
 
 /// Docker Hub, where none is named.
-pub(super) const DEFAULT_REGISTRY: &str = "docker.io";
+pub(crate) const DEFAULT_REGISTRY: &str = "docker.io";
 /// Bytes of a password or token; tokens of clouds have some thousands.
 const PASSWORD_LIMIT: u64 = 64 << 10;
 
@@ -58,7 +60,35 @@ Example:
   coracle login -u ada --password-stdin registry.site.example < token";
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
-        let progress = meant.progress();
+        let typed = Typed {
+            username: self.username,
+            password: self.password,
+            password_stdin: self.password_stdin,
+            registry: self.registry,
+        };
+        typed.log_in(&meant.reach()?, &*meant.progress())
+    }
+}
+
+/// What was typed of a login, in either tongue.
+pub(crate) struct Typed {
+    /// `--username`.
+    pub(crate) username: Option<String>,
+    /// `--password`.
+    pub(crate) password: Option<String>,
+    /// `--password-stdin`.
+    pub(crate) password_stdin: bool,
+    /// The registry; Docker Hub where none is named.
+    pub(crate) registry: Option<String>,
+}
+
+impl Typed {
+    /// Asks for what is missing, shows it to the registry, and keeps it.
+    pub(crate) fn log_in(
+        self,
+        reach: &Reach,
+        progress: &dyn Progress,
+    ) -> Result<ExitCode, BoxFault> {
         let registry = self.registry.as_deref().unwrap_or(DEFAULT_REGISTRY);
         if self.password_stdin && self.username.is_none() {
             return Err(Misuse::of("`--password-stdin` needs `--username`".to_owned()).into());
@@ -75,7 +105,7 @@ Example:
             None if self.password_stdin => all_of_stdin()?,
             None => ask("password", Echo::Off)?,
         };
-        let file = login::login(registry, &user, &password, &meant.reach()?, &*progress)?;
+        let file = login::login(registry, &user, &password, reach, progress)?;
         progress.note(&format!("kept in `{file}`"));
         Ok(ExitCode::SUCCESS)
     }

@@ -13,7 +13,7 @@ mod images;
 mod inspect;
 mod install;
 mod licenses;
-mod login;
+pub(crate) mod login;
 mod logout;
 mod name;
 mod ps;

@@ -106,6 +106,31 @@ pub fn ensure_image(
     Ok((image.record, image.tree))
 }
 
+/// As [`ensure_image`], where the registry that is asked is not the one of the name by which the image is known:
+/// udocker's `--registry`, a mirror. Only the name `known` means the image afterwards.
+pub fn ensure_as(
+    known: &Source,
+    origin: &Source,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<(), BoxFault> {
+    let store = Store::open(reach.home.clone())?;
+    let is_here = reach.pull != Pull::Always && stored(&store, known, reach)?.is_some();
+    if is_here || known == origin || reach.pull == Pull::Never {
+        ensure_image(&store, known, reach, progress)?;
+        return Ok(());
+    }
+    let was_known = store.image(origin)?.is_some();
+    let lease = store.lease()?;
+    let mut record = pull(&store, origin, reach, progress)?.record;
+    record.name = known.to_string();
+    lease.publish(known, &record)?;
+    if !was_known {
+        store.remove_image(origin)?;
+    }
+    Ok(())
+}
+
 /// The image as it is here, if that will do.
 fn stored(
     store: &Store,
