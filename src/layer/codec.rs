@@ -5,6 +5,8 @@
 //! to the very end, so that a verifying reader below it can have its say.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::GzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
@@ -49,14 +51,43 @@ pub fn decompress<R: Read + Send + 'static>(mut reader: R) -> Result<Bytes, Laye
 pub fn bounded(inflated: Bytes, compressed: u64) -> Bytes {
     Box::new(Bounded {
         inflated,
-        compressed,
+        compressed: Arc::new(AtomicU64::new(compressed)),
         seen: 0,
     })
 }
 
+/// As [`decompress`], and bounded as by [`bounded`] with what was read so far: for a stream whose length nobody knows.
+/// Plain bytes are as many as they are.
+pub fn decompress_bounded<R: Read + Send + 'static>(reader: R) -> Result<Bytes, LayerError> {
+    let compressed = Arc::new(AtomicU64::new(0));
+    let inflated = decompress(Counted {
+        reader,
+        seen: compressed.clone(),
+    })?;
+    Ok(Box::new(Bounded {
+        inflated,
+        compressed,
+        seen: 0,
+    }))
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    reader: R,
+    seen: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.seen.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
 struct Bounded {
     inflated: Bytes,
-    compressed: u64,
+    compressed: Arc<AtomicU64>,
     seen: u64,
 }
 
@@ -64,13 +95,13 @@ impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inflated.read(buffer)?;
         self.seen += count as u64;
-        let limit = self.compressed.saturating_mul(MAX_RATIO).max(MAX_PLAIN);
+        let compressed = self.compressed.load(Ordering::Relaxed);
+        let limit = compressed.saturating_mul(MAX_RATIO).max(MAX_PLAIN);
         if self.seen <= limit {
             return Ok(count);
         }
         let message = format!(
-            "{} bytes inflate to more than {limit}, the limit (1 GiB, or {MAX_RATIO} times as many)",
-            self.compressed
+            "{compressed} bytes inflate to more than {limit}, the limit (1 GiB, or {MAX_RATIO} times as many)"
         );
         Err(io::Error::new(io::ErrorKind::InvalidData, message))
     }

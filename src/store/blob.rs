@@ -219,7 +219,7 @@ impl BlobWriter {
 
 /// Renames a complete file to its content's name. A rename that failed although the
 /// name is there now had its reply lost by NFS, or lost a race: both are success.
-fn publish_file(private: &PathBuf, published: &HostPath, size: u64) -> Result<()> {
+pub(super) fn publish_file(private: &PathBuf, published: &HostPath, size: u64) -> Result<()> {
     if let Err(error) = fsx::rename(private, published) {
         let there = fsx::absent_as_none(fsx::metadata(published))?;
         if there.is_none_or(|meta| meta.len() != size) {

@@ -187,8 +187,9 @@ impl Store {
         Ok(containers)
     }
 
-    /// Removes a container with its names and all that was written in it.
+    /// Removes a container with its names and all that was written in it, unless it is protected.
     pub fn remove_container(&self, id: &str) -> Result<()> {
+        self.require_unprotected_container(id)?;
         self.remove_names_of(id)?;
         self.discard(&self.layout.container(id), "container")
     }

@@ -60,9 +60,10 @@ impl Store {
         Ok(images)
     }
 
-    /// Forgets what `source` means; whether it meant something. Content stays until
-    /// the next sweep.
+    /// Forgets what `source` means, unless it is protected; whether it meant something.
+    /// Content stays until the next sweep.
     pub fn remove_image(&self, source: &Source) -> Result<bool> {
+        self.require_unprotected(source)?;
         let path = self.layout.reference(source);
         let was_there = fsx::absent_as_none(fsx::symlink_metadata(&path))?.is_some();
         fsx::remove_file(&path)?;
@@ -79,8 +80,9 @@ impl Store {
                 let path = HostPath::new(entry.path());
                 match fsx::absent_as_none(fsx::symlink_metadata(&path))? {
                     Some(meta) if meta.is_dir() => todo.push(path),
-                    Some(_) => files.push(path),
-                    None => {}
+                    // Beside a reference may stand the mark that it is protected.
+                    Some(_) if path.extension().is_some_and(|it| it == "json") => files.push(path),
+                    _ => {}
                 }
             }
         }

@@ -8,12 +8,14 @@
 //! ├── refs/<host>/<repository>/=<tag>.json      one small file per tag: what it means here
 //! ├── refs/<host>/<repository>/@<digest>.json   the same for a pull by digest
 //! ├── refs/=<transport>/=<name>.json            the same for `oci:` and its kin
+//! ├── refs/…/….protected        an empty file: what the name means is not to be changed
 //! ├── trees/<chain id>-<format>/
 //! │   ├── tree.json             what was written, and whether it has reached the disk
 //! │   ├── sidecar               true owners, modes and attributes of the entries
 //! │   └── rootfs/               an image's flattened tree, shared and never written
 //! ├── containers/<id>/
 //! │   ├── container.json        image, tree, and the options it was created with
+//! │   ├── protected             an empty file: the container is not to be removed
 //! │   └── …                     the engine's writable view
 //! ├── names/<name>              which container has this name
 //! ├── leases/<creator>          what a running pull relies on, one name a line

@@ -14,6 +14,7 @@ use crate::oci::source::Source;
 use crate::store::blob::BlobWriter;
 use crate::store::image::ImageRecord;
 use crate::store::layout::tree_name;
+use crate::store::spool::Spool;
 use crate::store::tree::{StagingTree, Tree};
 use crate::store::{Result, Store, StoreError, document};
 
@@ -81,6 +82,16 @@ impl Lease {
         writer.commit()
     }
 
+    /// Starts to write a blob of which neither digest nor size are known before its end.
+    pub fn spool(&self) -> Result<Spool> {
+        Spool::create(&self.store)
+    }
+
+    /// Gives what was written its name, which is claimed; its digest and size.
+    pub fn keep(&self, spool: Spool) -> Result<(Digest, u64)> {
+        spool.publish(|digest| self.claim(&digest.to_string()))
+    }
+
     /// Claims the tree with this chain ID and returns it, if it is here and sound.
     pub fn tree(&self, chain: &Digest) -> Result<Option<Tree>> {
         self.claim(&tree_name(chain))?;
@@ -103,6 +114,7 @@ impl Lease {
         if self.tree(&record.chain)?.is_none() {
             return Err(StoreError::Vanished(format!("tree `{}`", record.chain)));
         }
+        self.store.require_unprotected(source)?;
         let path = self.store.layout.reference(source);
         self.store.place(&document(record), &path)
     }

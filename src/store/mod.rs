@@ -19,6 +19,8 @@ mod image;
 mod layout;
 mod lease;
 mod names;
+mod protect;
+mod spool;
 mod state;
 mod sweep;
 mod tree;
@@ -37,6 +39,8 @@ pub use blob::BlobWriter;
 pub use container::{Container, ContainerRecord};
 pub use image::{Content, ImageRecord};
 pub use lease::Lease;
+pub use protect::Protection;
+pub use spool::Spool;
 pub use state::{Ended, RunState, now};
 pub use sweep::{Removed, Swept};
 pub use tree::{Extent, StagingTree, Tree};
@@ -91,6 +95,9 @@ pub enum StoreError {
         /// Whose it is.
         id: String,
     },
+    /// The user does not want it to be removed or changed.
+    #[error("{0} is protected")]
+    Protected(String),
     /// No container has this name or id.
     #[error("there is no container `{0}`")]
     NoContainer(String),
@@ -113,6 +120,7 @@ impl Fault for StoreError {
             StoreError::Format { .. } | StoreError::Vanished(_) => Kind::Storage,
             StoreError::BadName(_)
             | StoreError::NameTaken { .. }
+            | StoreError::Protected(_)
             | StoreError::Ambiguous { .. } => Kind::Usage,
             StoreError::NoContainer(_) => Kind::NotFound,
         }
@@ -129,6 +137,7 @@ impl Fault for StoreError {
             StoreError::NameTaken { .. } => {
                 "choose another name, or free this one with `coracle rmname` or `coracle rm`"
             }
+            StoreError::Protected(_) => "`coracle unprotect` takes that back",
             StoreError::NoContainer(_) => "`coracle ps` lists them",
             StoreError::Ambiguous { .. } => "give more digits",
             StoreError::Mismatch(_) | StoreError::BadName(_) => return Vec::new(),

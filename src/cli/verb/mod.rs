@@ -10,12 +10,15 @@ mod flags;
 mod gc;
 mod gpu;
 mod images;
+mod import;
 mod inspect;
 mod install;
 mod licenses;
+mod load;
 pub(crate) mod login;
 mod logout;
 mod name;
+mod protect;
 mod ps;
 mod pull;
 mod rename;
@@ -24,17 +27,26 @@ mod rmi;
 mod rmname;
 mod run;
 mod setup;
+mod tag;
+mod unprotect;
 mod verify;
 mod version;
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
 use crate::base::fault::BoxFault;
+use crate::base::fsx::Context;
+use crate::base::path::HostPath;
 use crate::cli::meant::Meant;
 use crate::cli::report;
+use crate::cli::typed::Misuse;
+use crate::ops::pull::Input;
 use flags::refused::{self, Refused};
 
 /// One verb: its flags, as fields, and what it does.
@@ -78,6 +90,11 @@ pub(crate) const ALL: &[Row] = &[
     row::<inspect::Inspect>(),
     row::<clone::Clone>(),
     row::<export::Export>(),
+    row::<import::Import>(),
+    row::<load::Load>(),
+    row::<tag::Tag>(),
+    row::<protect::Protect>(),
+    row::<unprotect::Unprotect>(),
     row::<name::Name>(),
     row::<rename::Rename>(),
     row::<rmname::Rmname>(),
@@ -146,6 +163,23 @@ pub(crate) fn named_in(args: &[OsString]) -> Option<&'static str> {
 pub(crate) fn refused_in(args: &[OsString], flag: &str) -> Option<&'static Refused> {
     let verb = named_in(args)?;
     matches!(verb, "run" | "create" | "exec").then(|| refused::find(flag))?
+}
+
+/// The file at `path`, or standard input for `-`.
+fn input(path: &Path) -> Result<Input, BoxFault> {
+    if path.as_os_str() != "-" {
+        return Ok(Input::at(&HostPath::new(path))?);
+    }
+    let name = HostPath::new("standard input");
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Err(
+            Misuse::of("standard input is a terminal, expected an archive".to_owned()).into(),
+        );
+    }
+    let file = stdin.as_fd().try_clone_to_owned().context("read", &name)?;
+    let file = file.into();
+    Ok(Input { file, name })
 }
 
 /// Does the same to each of several things: a failure is reported and the rest goes on,

@@ -15,10 +15,12 @@ use crate::base::digest::{Algorithm, Digest, Hasher};
 use crate::base::fault::BoxFault;
 use crate::base::path::HostPath;
 use crate::oci::descriptor::Descriptor;
-use crate::oci::manifest::MAX_LAYERS;
+use crate::oci::manifest::{MAX_LAYERS, MAX_MANIFESTS};
 use crate::oci::reference::Reference;
 use crate::oci::{DocumentError, media};
-use crate::ops::pull::archive::{ArchiveError, TarFiles};
+use crate::ops::pull::archive::ArchiveError;
+use crate::ops::pull::files::{Input, TarFiles};
+use crate::ops::pull::legacy;
 use crate::ops::pull::origin::{Local, Part, Shelf, blob_error};
 use crate::store::Store;
 
@@ -42,28 +44,90 @@ impl Saved {
         let full = |tag: &String| Some(tag.parse::<Reference>().ok()?.to_string());
         tags.filter_map(full).collect()
     }
+
+    /// The image, given the manifest that it lacks. `hashed` are the layers of other images in the archive: those that
+    /// several share are hashed once.
+    fn image(
+        &self,
+        files: &TarFiles,
+        hashed: &mut HashMap<String, Descriptor>,
+    ) -> Result<Local, BoxFault> {
+        let config = require(files, &self.config)?;
+        let config = files.read(&config, &self.config)?;
+        let names = self.layers.iter().flatten();
+        image_of(files, config, &names.collect::<Vec<_>>(), hashed)
+    }
+}
+
+/// An image of a config and the files of its layers.
+pub(in crate::ops) fn image_of(
+    files: &TarFiles,
+    config: Vec<u8>,
+    layers: &[&String],
+    hashed: &mut HashMap<String, Descriptor>,
+) -> Result<Local, BoxFault> {
+    let mut parts = HashMap::new();
+    let mut descriptors = Vec::new();
+    for file in layers {
+        let part = require(files, file)?;
+        let layer = match hashed.get(*file) {
+            Some(known) => known.clone(),
+            None => describe(&part, &format!("`{file}` in `{}`", files.path))?,
+        };
+        hashed.insert((*file).clone(), layer.clone());
+        parts.insert(layer.digest.clone(), part);
+        descriptors.push(layer);
+    }
+    Ok(assemble(config, &descriptors, parts))
 }
 
 /// Opens the archive `path` at the image called `name` (complete), or at its only image.
-pub(super) fn open(path: &HostPath, name: Option<&str>, store: &Store) -> Result<Local, BoxFault> {
-    let files = TarFiles::open(path, store)?;
+pub(in crate::ops) fn open(
+    path: &HostPath,
+    name: Option<&str>,
+    store: &Store,
+) -> Result<Local, BoxFault> {
+    let files = TarFiles::open(Input::at(path)?, store)?;
     let saved = choose(&files, name)?;
-    let config = require(&files, &saved.config)?;
-    let config = files.read(&config, &saved.config)?;
-    let mut parts = HashMap::new();
-    let mut layers = Vec::new();
-    for file in saved.layers.iter().flatten() {
-        let part = require(&files, file)?;
-        let layer = describe(&part, &format!("`{file}` in `{path}`"))?;
-        parts.insert(layer.digest.clone(), part);
-        layers.push(layer);
+    saved.image(&files, &mut HashMap::new())
+}
+
+/// Images of an archive, each with its names as they stand there.
+pub(in crate::ops) type Images = Vec<(Vec<String>, Local)>;
+
+/// Every image in the archive; `None` for what is no such archive.
+pub(in crate::ops) fn all(files: &TarFiles) -> Result<Option<Images>, BoxFault> {
+    let Some(bytes) = files.read_if_there(MANIFEST)? else {
+        return legacy::all(files);
+    };
+    let mut hashed = HashMap::new();
+    let mut images = Vec::new();
+    for saved in parse(files, &bytes)? {
+        let image = saved.image(files, &mut hashed)?;
+        images.push((saved.repo_tags.unwrap_or_default(), image));
     }
-    Ok(assemble(config, &layers, parts))
+    Ok(Some(images))
+}
+
+/// The digests of configs with the names that `manifest.json` has for them.
+pub(in crate::ops) fn names_of_configs(
+    files: &TarFiles,
+) -> Result<Vec<(Digest, Vec<String>)>, BoxFault> {
+    let Some(bytes) = files.read_if_there(MANIFEST)? else {
+        return Ok(Vec::new());
+    };
+    let mut names = Vec::new();
+    for saved in parse(files, &bytes)? {
+        let config = require(files, &saved.config)?;
+        let config = Digest::of(&files.read(&config, &saved.config)?);
+        names.push((config, saved.repo_tags.unwrap_or_default()));
+    }
+    Ok(names)
 }
 
 /// An image from its config, its layers' descriptors and the layers themselves: adds the
 /// manifest. The same image always gets the same one.
-pub(super) fn assemble(
+pub(in crate::ops) fn assemble(
     config: Vec<u8>,
     layers: &[Descriptor],
     mut parts: HashMap<Digest, Part>,
@@ -98,13 +162,7 @@ fn choose(files: &TarFiles, name: Option<&str>) -> Result<Saved, BoxFault> {
             form: "an archive of `docker save`",
             file: MANIFEST,
         })?;
-    let bytes = files.read(&part, MANIFEST)?;
-    let mut all: Vec<Saved> =
-        serde_json::from_slice(&bytes).map_err(|source| ArchiveError::Malformed {
-            path: path.clone(),
-            file: MANIFEST.to_owned(),
-            source,
-        })?;
+    let mut all = parse(files, &files.read(&part, MANIFEST)?)?;
     let names = all.iter().flat_map(Saved::names).collect();
     let position = match name {
         Some(name) => all
@@ -123,18 +181,52 @@ fn choose(files: &TarFiles, name: Option<&str>) -> Result<Saved, BoxFault> {
             None => ArchiveError::Several { path, names }.into(),
         });
     };
-    let saved = all.swap_remove(position);
-    let got = saved.layers.as_ref().map_or(0, Vec::len);
-    if got > MAX_LAYERS {
-        return Err(DocumentError::TooMany {
+    Ok(all.swap_remove(position))
+}
+
+/// The images of a `manifest.json`, none of them with more layers than any honest one.
+fn parse(files: &TarFiles, bytes: &[u8]) -> Result<Vec<Saved>, BoxFault> {
+    let all: Vec<Saved> =
+        serde_json::from_slice(bytes).map_err(|source| ArchiveError::Malformed {
+            path: files.path.clone(),
+            file: MANIFEST.to_owned(),
+            source,
+        })?;
+    require_few_images(MANIFEST, all.len())?;
+    let counts = all.iter().filter_map(|saved| saved.layers.as_ref());
+    for got in counts.map(Vec::len) {
+        require_few_layers(got)?;
+    }
+    Ok(all)
+}
+
+/// Fails for an archive of more images than any honest one has.
+pub(in crate::ops) fn require_few_images(
+    what: &'static str,
+    got: usize,
+) -> Result<(), DocumentError> {
+    match got > MAX_MANIFESTS {
+        false => Ok(()),
+        true => Err(DocumentError::TooMany {
+            what,
+            things: "images",
+            got,
+            limit: MAX_MANIFESTS,
+        }),
+    }
+}
+
+/// Fails for a list of layers that is longer than any honest one.
+pub(in crate::ops) fn require_few_layers(got: usize) -> Result<(), DocumentError> {
+    match got > MAX_LAYERS {
+        false => Ok(()),
+        true => Err(DocumentError::TooMany {
             what: "manifest",
             things: "layers",
             got,
             limit: MAX_LAYERS,
-        }
-        .into());
+        }),
     }
-    Ok(saved)
 }
 
 fn require(files: &TarFiles, name: &str) -> Result<Part, BoxFault> {

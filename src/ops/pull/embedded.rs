@@ -16,7 +16,7 @@ const CONFIG: &str = "config.json";
 const LAYER: &str = "layer.tar";
 
 /// Opens the embedded image `name`: a config and one plain layer.
-pub(super) fn open(name: &str) -> Result<Local, BoxFault> {
+pub(in crate::ops) fn open(name: &str) -> Result<Local, BoxFault> {
     let payload = embed::find(name)?;
     let mut files = embed::read(payload)?;
     let mut take = |wanted: &str| {
@@ -33,7 +33,7 @@ pub(super) fn open(name: &str) -> Result<Local, BoxFault> {
 
 /// Whether a stored image is the one in this binary, and not that of another version.
 /// Nothing is unpacked for that.
-pub(super) fn is_current(name: &str, record: &ImageRecord) -> Result<bool, EmbedError> {
+pub(in crate::ops) fn is_current(name: &str, record: &ImageRecord) -> Result<bool, EmbedError> {
     let payload: &Payload = embed::find(name)?;
     let is_stored = |hex| {
         record

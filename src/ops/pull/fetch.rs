@@ -28,12 +28,12 @@ const CHUNK: usize = 256 * 1024;
 const CHUNKS: usize = 8;
 
 /// A layer's headers and its diffID.
-type Scanned = (LayerIndex, Digest);
+pub(in crate::ops) type Scanned = (LayerIndex, Digest);
 
 /// Brings all layers of an image into the store and returns their headers, lowest first.
 /// Each digest is fetched once, however often it occurs. The first failure stops all;
 /// what had arrived by then waits in the store for the next attempt.
-pub(super) fn layers(
+pub(in crate::ops) fn layers(
     origin: &dyn Origin,
     lease: &Lease,
     resolved: &Resolved,
@@ -247,7 +247,7 @@ fn died() -> BoxFault {
 
 /// Reads a compressed layer of `size` bytes to its end: its headers, and the digest of all
 /// that was inside.
-fn scan(
+pub(in crate::ops) fn scan(
     compressed: impl Read + Send + 'static,
     size: u64,
     algorithm: Algorithm,

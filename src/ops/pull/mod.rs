@@ -4,31 +4,28 @@
 //! published under the image's name before all of it is right; blobs that were right
 //! stay for the next attempt, under their digests.
 
-mod archive;
-mod docker;
+pub(super) mod archive;
+pub(super) mod docker;
 mod embedded;
-mod fetch;
-mod origin;
-mod resolve;
+pub(super) mod fetch;
+pub(super) mod files;
+pub(super) mod keep;
+mod legacy;
+pub(super) mod origin;
+pub(super) mod resolve;
 mod room;
-
-use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
-use crate::layer::{self, LayerIndex};
 use crate::oci::platform::Platform;
 use crate::oci::source::Source;
 use crate::ops::reach::{Pull, Reach};
-use crate::store::{Content, Extent, ImageRecord, Lease, Store, Tree};
+use crate::store::{ImageRecord, Store, Tree};
+pub use files::Input;
+use keep::Keeper;
 use origin::Origin;
-use resolve::Resolved;
-
-/// Layers fetched at the same time.
-const PARALLEL: usize = 4;
 
 /// An image that is in the store, ready to be run.
 #[derive(Clone, Debug)]
@@ -210,18 +207,8 @@ impl Work<'_> {
         }
         let resolved = resolve::resolve(&*origin, self.reach.platform.as_ref(), self.progress)?;
         let lease = self.store.lease()?;
-        for (digest, bytes) in &resolved.documents {
-            lease.put_bytes(digest, bytes)?;
-        }
-        let tree = match self.known_tree(&lease, &resolved)? {
-            Some(tree) => tree,
-            None => {
-                self.require_room(&resolved)?;
-                let layers = fetch::layers(&*origin, &lease, &resolved, PARALLEL, self.progress)?;
-                self.build_tree(&lease, &resolved, &layers)?
-            }
-        };
-        let record = self.record(&resolved);
+        let tree = Keeper::new(&lease, self.progress).bring(&*origin, &resolved)?;
+        let record = resolved.record(&self.source);
         lease.publish(&self.source, &record)?;
         Ok(PulledImage {
             record,
@@ -256,89 +243,5 @@ impl Work<'_> {
             }
         }
         Ok(true)
-    }
-
-    /// The tree of the same manifest under another name, if all of its blobs are here.
-    /// Any other blob is read again, even if it is here: its digest may be right while
-    /// it is not the layer that this config speaks of.
-    fn known_tree(&self, lease: &Lease, resolved: &Resolved) -> Result<Option<Tree>, BoxFault> {
-        let images = self.store.images()?;
-        if !images
-            .iter()
-            .any(|image| image.manifest == resolved.manifest_digest)
-        {
-            return Ok(None);
-        }
-        for layer in &resolved.manifest.layers {
-            if !lease.has_blob(&layer.digest, layer.size)? {
-                return Ok(None);
-            }
-        }
-        Ok(lease.tree(&resolved.config.chain_id())?)
-    }
-
-    /// Fails if the layers that are not here are larger than the room for them.
-    fn require_room(&self, resolved: &Resolved) -> Result<(), BoxFault> {
-        let mut missing = BTreeMap::new();
-        for layer in &resolved.manifest.layers {
-            let here = self.store.bytes_of(&layer.digest, layer.size)?;
-            missing.insert(&layer.digest, layer.size.saturating_sub(here));
-        }
-        let bytes = missing.values().copied().fold(0, u64::saturating_add);
-        Ok(room::require(self.store.home(), "the image", bytes, 0)?)
-    }
-
-    fn build_tree(
-        &self,
-        lease: &Lease,
-        resolved: &Resolved,
-        layers: &[LayerIndex],
-    ) -> Result<Tree, BoxFault> {
-        let chain = resolved.config.chain_id();
-        if let Some(tree) = lease.tree(&chain)? {
-            return Ok(tree);
-        }
-        let merged = layer::merge(layers)?;
-        let (bytes, inodes) = (merged.content_bytes(), merged.entries());
-        room::require(self.store.home(), "the image's tree", bytes, inodes)?;
-        let staging = lease.begin_tree(&chain)?;
-        let open_layer = |place: usize| {
-            let path = self
-                .store
-                .blob_path(&resolved.manifest.layers[place].digest);
-            layer::codec::decompress(fsx::open(path)?)
-        };
-        let unpacked = layer::unpack(&merged, &open_layer, &staging.rootfs(), self.progress)?;
-        fsx::write(staging.sidecar(), &unpacked.sidecar, 0o644)?;
-        let extent = Extent::of(&staging.rootfs())?;
-        Ok(staging.publish(extent)?)
-    }
-
-    fn record(&self, resolved: &Resolved) -> ImageRecord {
-        let documents = resolved
-            .documents
-            .iter()
-            .map(|(digest, bytes)| (digest.clone(), bytes.len() as u64));
-        let layers = resolved
-            .manifest
-            .layers
-            .iter()
-            .map(|layer| (layer.digest.clone(), layer.size));
-        let mut content: Vec<Content> = Vec::new();
-        for (digest, size) in documents.chain(layers) {
-            if !content.iter().any(|known| known.digest == digest) {
-                content.push(Content { digest, size });
-            }
-        }
-        ImageRecord {
-            name: self.source.to_string(),
-            target: resolved.target.clone(),
-            manifest: resolved.manifest_digest.clone(),
-            config: resolved.manifest.config.digest.clone(),
-            chain: resolved.config.chain_id(),
-            platform: resolved.config.platform.clone(),
-            content,
-            pulled: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        }
     }
 }

@@ -25,10 +25,10 @@ use crate::registry::{Registry, RegistryError, Served};
 use crate::store::Store;
 
 /// A blob's bytes from some offset on, unverified.
-pub(super) type BlobReader<'a> = Box<dyn Read + Send + 'a>;
+pub(in crate::ops) type BlobReader<'a> = Box<dyn Read + Send + 'a>;
 
 /// Where the bytes of an image come from.
-pub(super) trait Origin: Sync {
+pub(in crate::ops) trait Origin: Sync {
     /// The digest that the name stands for, if it can be told cheaply; a hint.
     fn target_digest(&self) -> Result<Option<Digest>, BoxFault>;
 
@@ -43,7 +43,7 @@ pub(super) trait Origin: Sync {
 }
 
 /// Opens the origin of `source`. Asks no registry anything yet.
-pub(super) fn open<'a>(
+pub(in crate::ops) fn open<'a>(
     source: &Source,
     store: &Store,
     reach: &Reach,
@@ -91,13 +91,13 @@ impl Origin for Remote<'_> {
 }
 
 /// Blobs on this host, and which of them the name stands for.
-pub(super) struct Local {
-    pub(super) target: Descriptor,
-    pub(super) shelf: Shelf,
+pub(in crate::ops) struct Local {
+    pub(in crate::ops) target: Descriptor,
+    pub(in crate::ops) shelf: Shelf,
 }
 
 /// Where blobs lie.
-pub(super) enum Shelf {
+pub(in crate::ops) enum Shelf {
     /// In an OCI layout's directory.
     Dir(HostPath),
     /// In parts of one file, or in memory.
@@ -106,7 +106,7 @@ pub(super) enum Shelf {
 
 /// A piece of a file, or of memory.
 #[derive(Clone)]
-pub(super) enum Part {
+pub(in crate::ops) enum Part {
     File {
         file: Arc<File>,
         offset: u64,
@@ -143,7 +143,7 @@ impl Shelf {
     }
 
     /// A whole document, verified.
-    pub(super) fn document(&self, descriptor: &Descriptor) -> Result<Served, BoxFault> {
+    pub(in crate::ops) fn document(&self, descriptor: &Descriptor) -> Result<Served, BoxFault> {
         let (what, got) = ("manifest", descriptor.size);
         if got > MAX_DOCUMENT {
             return Err(DocumentError::TooLarge { what, got }.into());
@@ -168,7 +168,7 @@ impl Shelf {
 }
 
 /// Where a blob lies in an OCI layout; image-layout.md.
-pub(super) fn blob_path(dir: &HostPath, digest: &Digest) -> HostPath {
+pub(in crate::ops) fn blob_path(dir: &HostPath, digest: &Digest) -> HostPath {
     dir.join("blobs")
         .join(digest.algorithm().name())
         .join(digest.hex())
@@ -176,7 +176,7 @@ pub(super) fn blob_path(dir: &HostPath, digest: &Digest) -> HostPath {
 
 impl Part {
     /// Its bytes from `offset` on.
-    pub(super) fn reader(&self, offset: u64) -> BlobReader<'static> {
+    pub(in crate::ops) fn reader(&self, offset: u64) -> BlobReader<'static> {
         match self {
             Part::File {
                 file,
@@ -248,7 +248,7 @@ impl Fault for Unreadable {
 }
 
 /// The fault that travelled inside the `error` of reading or writing `object`.
-pub(super) fn blob_error(error: io::Error, object: &str) -> BoxFault {
+pub(in crate::ops) fn blob_error(error: io::Error, object: &str) -> BoxFault {
     if let Some(mismatch) = Mismatch::from_io(&error) {
         return mismatch.clone().into();
     }

@@ -16,15 +16,15 @@ use crate::ops::pull::origin::{Origin, blob_error};
 const MAX_DEPTH: usize = 4;
 
 /// An image whose documents are verified; its layers are not here yet.
-pub(super) struct Resolved {
+pub(in crate::ops) struct Resolved {
     /// What the name stands for: the digest of an index or of the manifest.
-    pub(super) target: Digest,
+    pub(in crate::ops) target: Digest,
     /// The digest of the manifest.
-    pub(super) manifest_digest: Digest,
-    pub(super) manifest: Manifest,
-    pub(super) config: ImageConfig,
+    pub(in crate::ops) manifest_digest: Digest,
+    pub(in crate::ops) manifest: Manifest,
+    pub(in crate::ops) config: ImageConfig,
     /// Indexes, manifest and config as served.
-    pub(super) documents: Vec<(Digest, Vec<u8>)>,
+    pub(in crate::ops) documents: Vec<(Digest, Vec<u8>)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ impl Fault for TooDeep {
 /// Follows the chain from the name to the config of the image for `wanted`, or for the
 /// host. An image that says it is for another platform is used, with a warning: many
 /// configs are wrong, and where an index was chosen from, the index knows better.
-pub(super) fn resolve(
+pub(in crate::ops) fn resolve(
     origin: &dyn Origin,
     wanted: Option<&Platform>,
     progress: &dyn Progress,

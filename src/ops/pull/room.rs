@@ -7,7 +7,7 @@ use crate::host;
 /// The file system of the store has less left than is needed.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} needs {needed} {unit}, but the file system of `{dir}` has {left} left")]
-pub(super) struct NoRoom {
+pub(in crate::ops) struct NoRoom {
     what: &'static str,
     needed: u64,
     unit: &'static str,
@@ -27,7 +27,7 @@ impl Fault for NoRoom {
 
 /// Fails if `what` takes more `bytes` or `inodes` than the file system of `dir` has left.
 /// A quota that leaves less shows only when it is reached.
-pub(super) fn require(
+pub(in crate::ops) fn require(
     dir: &HostPath,
     what: &'static str,
     bytes: u64,

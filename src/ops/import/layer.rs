@@ -1,0 +1,93 @@
+//! A tar archive that becomes the only layer of an image: kept as it came, if a layer may be so.
+
+use std::io::{self, Cursor, Read, Write};
+
+use crate::base::digest::{Algorithm, Digest};
+use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::layer::{LayerError, LayerIndex, codec};
+use crate::oci::descriptor::Descriptor;
+use crate::oci::media;
+use crate::ops::pull::origin::blob_error;
+use crate::ops::pull::{Input, fetch};
+use crate::store::{Lease, Spool};
+
+/// Bytes moved at once.
+const CHUNK: usize = 256 * 1024;
+/// The longest signature that is looked at.
+const MAGIC: u64 = 6;
+
+/// Nothing came.
+#[derive(Debug, thiserror::Error)]
+#[error("it is empty, expected a tar archive")]
+struct Nothing;
+
+impl Fault for Nothing {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+}
+
+/// A layer that is in the store.
+pub(super) struct Layer {
+    pub(super) descriptor: Descriptor,
+    pub(super) index: LayerIndex,
+    pub(super) diff_id: Digest,
+}
+
+impl Layer {
+    /// Puts `input` into the store. Of the compressions that we read, OCI has no name for xz: that is undone.
+    pub(super) fn of(input: Input, lease: &Lease) -> Result<Layer, BoxFault> {
+        let Input { mut file, name } = input;
+        let object = format!("`{name}`");
+        let mut magic = Vec::new();
+        let read = Read::by_ref(&mut file).take(MAGIC).read_to_end(&mut magic);
+        read.map_err(|error| blob_error(error, &object))?;
+        if magic.is_empty() {
+            return Err(Nothing.into());
+        }
+        let whole = Cursor::new(magic.clone()).chain(file);
+        let (mut bytes, suffix): (codec::Bytes, _) = match magic[..] {
+            [0xfd, b'7', b'z', b'X', b'Z', 0] => (codec::decompress_bounded(whole)?, ""),
+            [0x1f, 0x8b, ..] => (Box::new(whole), "+gzip"),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => (Box::new(whole), "+zstd"),
+            _ => (Box::new(whole), ""),
+        };
+        let mut spool = lease.spool()?;
+        fill(&mut spool, &mut bytes).map_err(|error| blob_error(error, &object))?;
+        Layer::keep(spool, suffix, lease)
+    }
+
+    /// Reads what was written as a layer, and keeps it if it is one.
+    pub(super) fn keep(spool: Spool, suffix: &str, lease: &Lease) -> Result<Layer, BoxFault> {
+        let scanned = fetch::scan(spool.reader()?, spool.written(), Algorithm::Sha256);
+        let (index, diff_id) = scanned.map_err(not_a_layer)?;
+        let (digest, size) = lease.keep(spool)?;
+        let descriptor = Descriptor {
+            digest,
+            size,
+            ..Descriptor::of(&format!("{}{suffix}", media::OCI_LAYER), &[])
+        };
+        Ok(Layer {
+            descriptor,
+            index,
+            diff_id,
+        })
+    }
+}
+
+fn not_a_layer(error: LayerError) -> BoxFault {
+    crate::base::fault::While::new("it is not a sound tar archive", error).into()
+}
+
+/// Copies in pieces large enough for an unbuffered writer.
+pub(super) fn fill(spool: &mut Spool, bytes: &mut dyn Read) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match bytes.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(count) => spool.write_all(&chunk[..count])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! `import`: an image, or a container, of the files in a tar archive.
+
+mod changes;
+mod layer;
+mod repack;
+
+use std::time::SystemTime;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::fault::{BoxFault, Fault, Kind, While};
+use crate::base::path::HostPath;
+use crate::base::progress::Progress;
+use crate::oci::config::ImageConfig;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::manifest::Document;
+use crate::oci::media;
+use crate::oci::platform::Platform;
+use crate::oci::reference::Reference;
+use crate::oci::source::Source;
+use crate::ops::export::{CONFIG, Kept};
+use crate::ops::pull::Input;
+use crate::ops::pull::keep::Keeper;
+use crate::ops::pull::resolve::Resolved;
+use crate::ops::{create, tag};
+use crate::plan::wish::Wish;
+use crate::store::{Container, ImageRecord, Lease, Store};
+use layer::Layer;
+
+/// What an image is called that was given no name; its digest follows.
+const NAMELESS: &str = "localhost/imported";
+/// What udocker calls the image of a container that was imported.
+const IMPORTED: &str = "IMPORTED:unknown";
+
+/// How an archive becomes an image.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// What the image is to be called; by its digest alone where absent.
+    pub name: Option<String>,
+    /// Lines of a Dockerfile that make its config (`-c`).
+    pub changes: Vec<String>,
+    /// What it runs on; the host's platform where absent.
+    pub platform: Option<Platform>,
+    /// What its history says (`-m`).
+    pub message: Option<String>,
+}
+
+/// An archive that does not hold what makes a container.
+#[derive(Debug, thiserror::Error)]
+#[error("it is no archive of `export --clone`, it has no `{CONFIG}`")]
+struct NoContainer;
+
+impl Fault for NoContainer {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["without `--clone` the files of any archive are imported".to_owned()]
+    }
+}
+
+/// Makes an image of one layer: the files of `input`, a tar archive, compressed or not, which may come through a pipe.
+/// Where that fails nothing of it stays.
+pub fn import(
+    home: &HostPath,
+    input: Input,
+    request: &Request,
+    progress: &dyn Progress,
+) -> Result<ImageRecord, BoxFault> {
+    let name = request.name.as_deref().map(tag::new_name).transpose()?;
+    whole(home, input, progress, |work, input| {
+        if let Some(name) = &name {
+            work.lease.store().require_unprotected(name)?;
+        }
+        let resolved = work.image(input, request)?;
+        let source = match &name {
+            Some(name) => name.clone(),
+            None => {
+                let nameless: Reference = NAMELESS.parse()?;
+                Source::Registry(nameless.at(&resolved.manifest_digest))
+            }
+        };
+        let record = resolved.record(&source);
+        work.lease.publish(&source, &record)?;
+        Ok(record)
+    })
+}
+
+/// Makes a container of these files, called `name` where that is given; its image has no name.
+pub fn to_container(
+    home: &HostPath,
+    input: Input,
+    request: &Request,
+    name: Option<&str>,
+    progress: &dyn Progress,
+) -> Result<Container, BoxFault> {
+    whole(home, input, progress, |work, input| {
+        work.check_name(name)?;
+        let resolved = work.image(input, request)?;
+        work.container(&resolved, Kept::of(IMPORTED), name)
+    })
+}
+
+/// Makes the container that `export --clone` packed, here or by udocker, called `name` where that is given.
+pub fn clone(
+    home: &HostPath,
+    input: Input,
+    name: Option<&str>,
+    progress: &dyn Progress,
+) -> Result<Container, BoxFault> {
+    whole(home, input, progress, |work, input| {
+        work.check_name(name)?;
+        let packed = repack::repack(input, work.lease)?;
+        let config = packed.config.ok_or(NoContainer)?;
+        let resolved = work.finish(packed.layer, config)?;
+        let image = packed.image.unwrap_or_else(|| IMPORTED.to_owned());
+        work.container(
+            &resolved,
+            packed.kept.unwrap_or_else(|| Kept::of(&image)),
+            name,
+        )
+    })
+}
+
+/// Does `work` under a lease; where it fails, takes away what it has put into the store.
+fn whole<T>(
+    home: &HostPath,
+    input: Input,
+    progress: &dyn Progress,
+    work: impl FnOnce(&Work<'_>, Input) -> Result<T, BoxFault>,
+) -> Result<T, BoxFault> {
+    let store = Store::open(home.clone())?;
+    let name = input.name.clone();
+    let done = store.lease().map_err(BoxFault::from).and_then(|lease| {
+        let lease = &lease;
+        work(&Work { lease, progress }, input)
+    });
+    done.map_err(|cause| {
+        let _the_first_error_counts = store.sweep();
+        While::new(format!("cannot import `{name}`"), cause).into()
+    })
+}
+
+impl Kept {
+    /// What is known of a container of which only the name of its image is.
+    fn of(image: &str) -> Kept {
+        let options = serde_json::to_value(Wish::default());
+        Kept {
+            image: image.to_owned(),
+            options: options.expect("a wish has neither maps with odd keys nor failing parts"),
+        }
+    }
+}
+
+/// One import.
+struct Work<'a> {
+    lease: &'a Lease,
+    progress: &'a dyn Progress,
+}
+
+impl Work<'_> {
+    /// Fails before minutes of work if that name cannot be had.
+    fn check_name(&self, name: Option<&str>) -> Result<(), BoxFault> {
+        if let Some(name) = name {
+            self.lease.store().check_name_is_free(name)?;
+        }
+        Ok(())
+    }
+
+    /// An image of the files in `input`, in the store without a name.
+    fn image(&self, input: Input, request: &Request) -> Result<Resolved, BoxFault> {
+        let mut run = Map::new();
+        for line in &request.changes {
+            changes::apply(&mut run, line)?;
+        }
+        let comment = match &request.message {
+            Some(message) => message.clone(),
+            None => format!("Imported from {}", input.name),
+        };
+        let layer = Layer::of(input, self.lease)?;
+        let host = Platform {
+            variant: None,
+            ..Platform::host()
+        };
+        let platform = request.platform.clone().unwrap_or(host);
+        let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let mut config = Map::new();
+        config.insert("created".to_owned(), json!(created));
+        config.insert("architecture".to_owned(), json!(platform.architecture));
+        config.insert("os".to_owned(), json!(platform.os));
+        if let Some(variant) = platform.variant {
+            config.insert("variant".to_owned(), json!(variant));
+        }
+        config.insert("config".to_owned(), Value::Object(run));
+        let history = json!([{"created": created, "comment": comment}]);
+        config.insert("history".to_owned(), history);
+        self.finish(layer, config)
+    }
+
+    /// An image of one layer and a config that lacks only what it says of that.
+    fn finish(&self, layer: Layer, mut config: Map<String, Value>) -> Result<Resolved, BoxFault> {
+        let rootfs = json!({"type": "layers", "diff_ids": [layer.diff_id]});
+        config.insert("rootfs".to_owned(), rootfs);
+        let config_bytes = Value::Object(config).to_string().into_bytes();
+        let config = Descriptor::of(media::OCI_CONFIG, &config_bytes);
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": media::OCI_MANIFEST,
+            "config": config,
+            "layers": [layer.descriptor],
+        });
+        let bytes = manifest.to_string().into_bytes();
+        let target = Descriptor::of(media::OCI_MANIFEST, &bytes).digest;
+        let Document::Manifest(manifest) = Document::parse(&bytes, None)? else {
+            return Err(NoContainer.into());
+        };
+        let resolved = Resolved {
+            config: ImageConfig::parse_for(&manifest, &config_bytes)?,
+            target: target.clone(),
+            manifest_digest: target.clone(),
+            manifest: *manifest,
+            documents: vec![(target, bytes), (config.digest, config_bytes)],
+        };
+        let keeper = Keeper::new(self.lease, self.progress);
+        keeper.put_documents(&resolved)?;
+        keeper.build_tree(&resolved, &[layer.index])?;
+        Ok(resolved)
+    }
+
+    fn container(
+        &self,
+        resolved: &Resolved,
+        kept: Kept,
+        name: Option<&str>,
+    ) -> Result<Container, BoxFault> {
+        let source = Source::Registry(NAMELESS.parse()?);
+        let image = ImageRecord {
+            name: kept.image,
+            ..resolved.record(&source)
+        };
+        let store = self.lease.store();
+        let container = store.create_container(&image, name, kept.options)?;
+        if name.is_none() {
+            create::give_made_up_name(store, &container)?;
+        }
+        Ok(container)
+    }
+}

@@ -1,0 +1,216 @@
+//! `load`: every image of an archive, of `docker save` of any age or an OCI layout, under the names that it has there.
+
+use crate::base::digest::Digest;
+use crate::base::fault::{BoxFault, Fault, Kind, While};
+use crate::base::path::HostPath;
+use crate::base::progress::Progress;
+use crate::oci::manifest::Document;
+use crate::oci::reference::Reference;
+use crate::oci::source::Source;
+use crate::ops::pull::archive::{self, ArchiveError, INDEX, REF_NAME};
+use crate::ops::pull::docker::{self, Images};
+use crate::ops::pull::files::TarFiles;
+use crate::ops::pull::keep::Keeper;
+use crate::ops::pull::origin::{Local, Origin, Shelf};
+use crate::ops::pull::{Input, resolve};
+use crate::ops::reach::Reach;
+use crate::ops::tag;
+use crate::store::{ImageRecord, Lease, Store};
+
+/// What an image is called that has no name in its archive; its digest follows.
+const NAMELESS: &str = "localhost/loaded";
+/// The full name of an entry of an OCI layout, as containerd and Docker write it.
+const FULL_NAME: &str = "io.containerd.image.name";
+
+/// One name of one image that was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// As short as Docker shows it; none for an image without a name.
+    pub name: Option<String>,
+    /// The digest of its config, which Docker calls its id.
+    pub id: Digest,
+    /// The full name under which it is in the store.
+    pub stored: String,
+}
+
+/// A name for an archive that holds several images, or none.
+#[derive(Debug, thiserror::Error)]
+#[error("a name was given for one image, but there are {0}")]
+struct NotOne(usize);
+
+impl Fault for NotOne {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["load them under their own names, then use `coracle tag`".to_owned()]
+    }
+}
+
+/// Loads all images of `input`, a tar archive, compressed or not, which may come through a pipe; under `name` where
+/// that is given and the archive holds one. Names are given when all images are there and verified: where something
+/// fails, nothing is loaded.
+pub fn load(
+    input: Input,
+    name: Option<&str>,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<Vec<Loaded>, BoxFault> {
+    let store = Store::open(reach.home.clone())?;
+    let path = input.name.clone();
+    let loaded = load_into(&store, input, name, reach, progress);
+    loaded.map_err(|cause| {
+        let _the_first_error_counts = store.sweep();
+        While::new(format!("cannot load `{path}`"), cause).into()
+    })
+}
+
+fn load_into(
+    store: &Store,
+    input: Input,
+    name: Option<&str>,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<Vec<Loaded>, BoxFault> {
+    let path = input.name.clone();
+    let files = TarFiles::open(input, store)?;
+    let mut images = images_of(&files, &path)?;
+    if images.is_empty() {
+        return Err(ArchiveError::unknown(&path).into());
+    }
+    if let Some(name) = name {
+        match images.as_mut_slice() {
+            [(names, _)] => *names = vec![tag::new_name(name)?.to_string()],
+            _ => return Err(NotOne(images.len()).into()),
+        }
+    }
+    let lease = store.lease()?;
+    let mut records = Vec::new();
+    for (names, image) in images {
+        records.extend(bring(&lease, &names, &image, reach, progress)?);
+    }
+    for (source, _) in &records {
+        store.require_unprotected(source)?;
+    }
+    let mut loaded = Vec::new();
+    for (source, record) in records {
+        lease.publish(&source, &record)?;
+        let name = match &source {
+            Source::Registry(reference) if reference.digest().is_none() => {
+                Some(with_tag(reference))
+            }
+            _ => None,
+        };
+        let (id, stored) = (record.config, record.name);
+        loaded.push(Loaded { name, id, stored });
+    }
+    Ok(loaded)
+}
+
+/// The familiar name with its tag, which Docker shows here.
+fn with_tag(reference: &Reference) -> String {
+    let familiar = reference.familiar();
+    match (familiar.rsplit('/').next(), reference.tag()) {
+        (Some(last), Some(tag)) if !last.contains(':') => format!("{familiar}:{tag}"),
+        _ => familiar,
+    }
+}
+
+/// Brings one image into the store; what each of its names is to mean.
+fn bring(
+    lease: &Lease,
+    names: &[String],
+    image: &Local,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<Vec<(Source, ImageRecord)>, BoxFault> {
+    let mut sources = Vec::new();
+    for name in names {
+        // What containerd was given by digest has a name with one.
+        let digested: Result<Reference, _> = name.parse();
+        let digested = digested
+            .ok()
+            .filter(|name| name.digest() == Some(&image.target.digest));
+        sources.push(match digested {
+            Some(reference) => Source::Registry(reference),
+            None => tag::new_name(name)?,
+        });
+    }
+    let resolved = resolve::resolve(image, reach.platform.as_ref(), progress)?;
+    Keeper::new(lease, progress).bring(image, &resolved)?;
+    if sources.is_empty() {
+        let nameless: Reference = NAMELESS.parse()?;
+        sources.push(Source::Registry(nameless.at(&resolved.target)));
+    }
+    let named = sources.into_iter().map(|source| {
+        let record = resolved.record(&source);
+        (source, record)
+    });
+    Ok(named.collect())
+}
+
+/// All images with their names: of an OCI layout, which has their manifests, else as `docker save` lists them.
+fn images_of(files: &TarFiles, path: &HostPath) -> Result<Images, BoxFault> {
+    if let Some(bytes) = files.read_if_there(INDEX)?
+        && let Document::Index(index) = Document::parse(&bytes, None)?
+    {
+        let blobs = archive::blobs(files);
+        let mut images: Images = Vec::new();
+        let mut listed = None;
+        for target in index.manifests {
+            let annotation = |key| target.annotations.get(key).cloned();
+            let (full, short) = (annotation(FULL_NAME), annotation(REF_NAME));
+            let shelf = Shelf::Parts(blobs.clone());
+            let image = Local { target, shelf };
+            let names = names(files, &image, full, short, &mut listed)?;
+            let digest = &image.target.digest;
+            // Docker lists an image once for each of its names.
+            let known = images
+                .iter_mut()
+                .find(|(_, known)| known.target.digest == *digest);
+            match known {
+                Some((known, _)) => known.extend(names),
+                None => images.push((names, image)),
+            }
+        }
+        for (names, _) in &mut images {
+            names.sort();
+            names.dedup();
+        }
+        return Ok(images);
+    }
+    let images = docker::all(files)?;
+    images.ok_or_else(|| ArchiveError::unknown(path).into())
+}
+
+/// The names of an entry of an OCI layout. Docker before version 25 and skopeo write the tag alone into it: the rest
+/// stands in `manifest.json`, or nowhere; then the host is `localhost`, as with Podman.
+fn names(
+    files: &TarFiles,
+    image: &Local,
+    full: Option<String>,
+    short: Option<String>,
+    listed: &mut Option<Vec<(Digest, Vec<String>)>>,
+) -> Result<Vec<String>, BoxFault> {
+    if let Some(full) = full {
+        return Ok(vec![full]);
+    }
+    let is_full = |name: &String| name.contains(['/', ':']);
+    if let Some(name) = short.clone().filter(is_full) {
+        return Ok(vec![name]);
+    }
+    if let Document::Manifest(manifest) = image.target()?.document {
+        let listed = match listed {
+            Some(listed) => listed,
+            None => listed.insert(docker::names_of_configs(files)?),
+        };
+        let is_it = |(config, _): &&(Digest, Vec<String>)| *config == manifest.config.digest;
+        let found = listed.iter().find(is_it).map(|(_, names)| names);
+        if let Some(names) = found.filter(|names| !names.is_empty()) {
+            return Ok(names.clone());
+        }
+    }
+    let local = short.map(|name| format!("localhost/{}:latest", name.to_ascii_lowercase()));
+    Ok(local.into_iter().collect())
+}
