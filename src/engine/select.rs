@@ -10,7 +10,7 @@
 use crate::base::fault::{Fault, Kind};
 use crate::engine::{ns, proot};
 use crate::host::{Ask, Fact, HostFacts};
-use crate::plan::{Ids, RunPlan};
+use crate::plan::{Ids, Network, RunPlan};
 
 /// An engine in the mode in which it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +172,9 @@ pub fn consider(mode: Mode, facts: &HostFacts, plan: &RunPlan) -> Result<(), Rej
     }
     if mode == Mode::Ns && plan.user.ids == Ids::Ranges {
         held(mode, facts.ask(Ask::IdRanges))?;
+    }
+    if mode == Mode::Ns && matches!(plan.network, Network::Mapped(_)) {
+        held(mode, facts.ask(Ask::Uplink))?;
     }
     works_here(mode, facts)
 }

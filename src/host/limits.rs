@@ -1,13 +1,8 @@
 //! What the kernel is and what the administrator grants: release, sub-id ranges.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
-use nix::unistd::{AccessFlags, access};
-
+use super::uplink::in_path;
 use super::{Fact, sysctl};
-use crate::base::path::HostPath;
-use crate::base::{env, subids};
+use crate::base::subids;
 
 /// The kernel's release, and the limit on namespaces where it is low.
 pub(super) fn kernel() -> Fact {
@@ -29,18 +24,9 @@ pub(super) fn id_ranges() -> Fact {
         }
     }
     for program in ["newuidmap", "newgidmap"] {
-        if !in_path(program) {
+        if in_path(program).is_none() {
             return Fact::no(format!("{program} is not in PATH"));
         }
     }
     Fact::yes("granted in /etc/subuid and /etc/subgid")
-}
-
-fn in_path(program: &str) -> bool {
-    let path = env::get(env::PATH).unwrap_or_else(|| "/usr/bin:/bin".into());
-    let mut dirs = path.as_bytes().split(|byte| *byte == b':');
-    dirs.any(|dir| {
-        let file = HostPath::new(OsStr::from_bytes(dir)).join(program);
-        access(file.as_os_str(), AccessFlags::X_OK).is_ok()
-    })
 }

@@ -7,6 +7,7 @@ mod limits;
 mod namespaces;
 mod place;
 mod tracing;
+pub mod uplink;
 
 use std::cell::OnceCell;
 
@@ -41,6 +42,8 @@ pub enum Ask {
     StoreExec,
     /// Whether files in the temporary directory can be executed.
     TemporaryExec,
+    /// Whether a guest can have a network of its own from which the host's is reached.
+    Uplink,
     /// What file system the store is on, and its room.
     StoreRoom,
     /// What file system the temporary directory is on, and its room.
@@ -49,7 +52,7 @@ pub enum Ask {
 
 impl Ask {
     /// Every question, in the order in which `doctor` shows them.
-    pub const ALL: [Ask; 14] = [
+    pub const ALL: [Ask; 15] = [
         Ask::Kernel,
         Ask::NamespacesLikely,
         Ask::Namespaces,
@@ -62,6 +65,7 @@ impl Ask {
         Ask::Fuse,
         Ask::StoreExec,
         Ask::TemporaryExec,
+        Ask::Uplink,
         Ask::StoreRoom,
         Ask::TemporaryRoom,
     ];
@@ -81,6 +85,7 @@ impl Ask {
             Ask::Fuse => "/dev/fuse",
             Ask::StoreExec => "programs run from the store",
             Ask::TemporaryExec => "programs run from the temporary directory",
+            Ask::Uplink => "ports of a guest's own",
             Ask::StoreRoom => "room in the store",
             Ask::TemporaryRoom => "room in the temporary directory",
         }
@@ -184,6 +189,7 @@ impl HostFacts {
             Ask::Fuse => place::fuse(),
             Ask::StoreExec => place::try_exec(&self.store, env::CORACLE_HOME),
             Ask::TemporaryExec => place::try_exec(&self.temporary, env::CORACLE_TMPDIR),
+            Ask::Uplink => uplink::usable(),
             Ask::StoreRoom => place::room(&self.store),
             Ask::TemporaryRoom => place::room(&self.temporary),
         }

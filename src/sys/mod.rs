@@ -9,6 +9,7 @@
     reason = "base::fsx stands on this row and cannot be used in it"
 )]
 
+pub mod attendant;
 pub mod mount;
 pub mod namespace;
 pub mod network;

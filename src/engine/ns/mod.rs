@@ -18,6 +18,8 @@ mod pretend;
 mod ranges;
 mod refusal;
 mod root;
+mod slirp;
+mod uplink;
 
 pub use join::{await_start, may_enter};
 pub(super) use refusal::refusal;
@@ -56,13 +58,15 @@ impl Engine for Ns {
         check(plan)?;
         let program = Program::new(&plan.argv, &plan.environment)
             .step("pass on the arguments of", plan.argv[0].display())?;
+        let network = network::prepare(plan)?;
+        let plan = network.named(plan);
         limit_cpus(plan.cpus.as_deref())?;
         identity::enter(&plan.user, plan.hostname.is_some())?;
-        network::enter(&plan.network)?;
+        network.enter()?;
         let view = root::mount(&plan.root, progress)?;
         match view {
-            root::Mounted::At(root) => Err(become_guest(plan, &root, &program)),
-            root::Mounted::NeedsDisk(scratch) => on_disk(plan, &scratch, &program, progress),
+            root::Mounted::At(root) => Err(become_guest(&plan, &root, &program)),
+            root::Mounted::NeedsDisk(scratch) => on_disk(&plan, &scratch, &program, progress),
         }
     }
 
