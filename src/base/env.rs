@@ -127,6 +127,19 @@ pub const LAUNCHER_NAMES: [&str; 4] = [
     "GPU_DEVICE_ORDINAL",
     "ZE_AFFINITY_MASK",
 ];
+/// What says something of the host that is not so in the guest, or leads its loader to the host's libraries: these stay
+/// behind where the caller's environment is asked for.
+pub const HOST_ONLY: [&str; 9] = [
+    PATH,
+    HOME,
+    HOSTNAME,
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "_",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+];
 
 /// What an image says it needs of NVIDIA's driver: names that begin like this and go on.
 pub const NVIDIA_REQUIRE: &str = "NVIDIA_REQUIRE_";

@@ -40,6 +40,16 @@ pub(super) enum GuestError {
         /// Why.
         source: io::Error,
     },
+    /// A file is to be shown where the guest has a directory, or the other way round.
+    #[error("cannot show {wanted} at `{target}`, where the container has {there}")]
+    OtherKind {
+        /// Where in the guest.
+        target: GuestPath,
+        /// What is to be shown.
+        wanted: &'static str,
+        /// What is there.
+        there: &'static str,
+    },
     /// The working directory is absent.
     #[error("the working directory `{0}` does not exist in the container")]
     NoCwd(GuestPath),
@@ -65,6 +75,7 @@ impl Fault for GuestError {
             GuestError::Refused { .. }
             | GuestError::Step { .. }
             | GuestError::MountPoint { .. } => Kind::Refused,
+            GuestError::OtherKind { .. } => Kind::Usage,
             GuestError::NoSource(_) | GuestError::NoCwd(_) => Kind::NotFound,
             GuestError::NoProgram(_) => Kind::NoProgram,
             // What is absent is its interpreter; Docker, dash and PRoot call that 127, too.
@@ -93,6 +104,9 @@ impl Fault for GuestError {
             }
             GuestError::NoSource(_) => "create it, or drop the option that names it",
             GuestError::MountPoint { .. } => "choose a place outside `/proc`, `/sys` and `/dev`",
+            GuestError::OtherKind { .. } => {
+                "a file goes on a file, a directory on a directory: name the place of the mount in full"
+            }
             GuestError::NoCwd(_) => "name another one with `--workdir`",
             GuestError::Exec { source, .. } if errno(source) == libc::ENOEXEC => {
                 "is it for another processor? see `coracle inspect`, and pull with `--platform`"
@@ -105,6 +119,24 @@ impl Fault for GuestError {
         };
         vec![hint.into()]
     }
+}
+
+/// Refuses to mount a directory on a file or a file on a directory, which the kernel would do with a word (ENOTDIR)
+/// that leaves open what is meant.
+pub(super) fn check_kind(
+    is_dir: bool,
+    wants_dir: bool,
+    target: &GuestPath,
+) -> Result<(), GuestError> {
+    let name = |is_dir| if is_dir { "a directory" } else { "a file" };
+    if is_dir == wants_dir {
+        return Ok(());
+    }
+    Err(GuestError::OtherKind {
+        target: target.clone(),
+        wanted: name(wants_dir),
+        there: name(is_dir),
+    })
 }
 
 /// Names the step and its object, should it be an error.

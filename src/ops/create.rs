@@ -15,6 +15,8 @@ use crate::ops::facts::Gathered;
 use crate::ops::options::Options;
 use crate::ops::pull;
 use crate::ops::reach::Reach;
+use crate::ops::volume;
+use crate::plan::binds;
 use crate::plan::wish::{Facts, GpuWish, Wish};
 use crate::plan::{Root, RunPlan, Source, View, build};
 use crate::store::{Container, ImageRecord, Store, StoreError};
@@ -79,6 +81,8 @@ pub(super) struct Subject {
     pub(super) config: RunConfig,
     pub(super) lower: HostPath,
     pub(super) wish: Wish,
+    /// Where it was found.
+    pub(super) store: Store,
 }
 
 /// Makes a container.
@@ -92,7 +96,9 @@ pub fn create(
         store.check_name_is_free(name)?;
     }
     let standing = request.options.standing_wish()?;
-    let wish = standing.overlaid(request.options.into_wish()?);
+    let lenders = request.options.files.volumes_from.clone();
+    let mut wish = standing.overlaid(request.options.into_wish()?);
+    volume::borrow(&store, &lenders, &mut wish)?;
     let mut subject = of_image(&store, &request.image, reach, progress)?;
     // What cannot be planned is told now; only the terminal may come later, and the processors of another host: many
     // a container is made on a login node that has none.
@@ -199,6 +205,7 @@ pub(super) fn of_container(store: &Store, container: Container) -> Result<Subjec
         container: Some(container),
         image: None,
         wish,
+        store: store.clone(),
     })
 }
 
@@ -217,6 +224,7 @@ fn of_image(
         container: None,
         image: Some(image),
         wish: Wish::default(),
+        store: store.clone(),
     })
 }
 
@@ -229,8 +237,16 @@ impl Subject {
     /// The plan for its wish, by one of `modes`; sources of mounts are looked at.
     pub(super) fn plan_for(&self, view: View, modes: &[Mode]) -> Result<RunPlan, BoxFault> {
         let plan = self.plan_of_running(view, modes)?;
+        // Volumes are made when the guest starts.
+        let volumes = binds::named(&self.wish)?;
+        let is_volume = |path: &HostPath| {
+            let mut names = volumes.iter().map(|volume| &volume.name);
+            names.any(|name| self.store.volume_content(name) == *path)
+        };
         for mount in plan.mounts.iter().filter(|mount| !mount.optional) {
-            if let Source::Bind(path) = &mount.source {
+            if let Source::Bind(path) = &mount.source
+                && !is_volume(path)
+            {
                 fsx::metadata(path).map_err(|source| CreateError::NoSource { source })?;
             }
         }
@@ -239,7 +255,14 @@ impl Subject {
 
     /// The same for a guest whose mounts are there already.
     pub(super) fn plan_of_running(&self, view: View, modes: &[Mode]) -> Result<RunPlan, BoxFault> {
-        let gathered = Gathered::of(&self.lower, &view, &self.wish, &self.config, modes)?;
+        let gathered = Gathered::of(
+            &self.store,
+            &self.lower,
+            &view,
+            &self.wish,
+            &self.config,
+            modes,
+        )?;
         let facts: Facts<'_> = gathered.facts(&self.config);
         let root = Root {
             lower: self.lower.clone(),

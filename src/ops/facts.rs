@@ -1,9 +1,11 @@
 //! Facts for a plan, gathered from the host and from the image's tree.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
 
+use nix::sys::statvfs::statvfs;
 use nix::unistd::{User, getegid, geteuid, gethostname};
 
 use crate::base::env;
@@ -15,11 +17,16 @@ use crate::gpu::Findings;
 use crate::oci::config::RunConfig;
 use crate::ops::options::working_dir;
 use crate::ops::{findings, ids};
-use crate::plan::wish::{Accounts, Caller, Changer, Facts, Wish};
-use crate::plan::{View, apt};
+use crate::plan::binds;
+use crate::plan::wish::{Accounts, Around, Caller, Changer, Facts, Wish};
+use crate::plan::{View, apt, resolver};
+use crate::store::Store;
 
 /// Bytes of one file of the image, such as `/etc/passwd`; the largest sites have some MiB of users.
 const DATABASE_LIMIT: u64 = 16 << 20;
+
+/// Where programs share memory. shm_open(3).
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// Facts with their storage.
 #[derive(Debug)]
@@ -36,11 +43,13 @@ pub struct Gathered {
     gpu: Option<Findings>,
     host_accounts: [Vec<u8>; 2],
     changer: Option<Changer>,
+    around: Around,
 }
 
 impl Gathered {
     /// Gathers them for a guest that sees `lower` through `view`, run by one of `modes`.
     pub fn of(
+        store: &Store,
         lower: &HostPath,
         view: &View,
         wish: &Wish,
@@ -68,6 +77,7 @@ impl Gathered {
                 _ => Default::default(),
             },
             changer: ids::changer(&trees, wish, image, modes),
+            around: around(wish, store)?,
         })
     }
 
@@ -87,6 +97,7 @@ impl Gathered {
             gpu: self.gpu.as_ref(),
             host_accounts: (&self.host_accounts[0], &self.host_accounts[1]),
             changer: self.changer.as_ref(),
+            around: &self.around,
         }
     }
 }
@@ -113,6 +124,29 @@ fn caller() -> Caller {
 /// A file of the host's accounts; empty where there is none.
 fn host_file(path: &str) -> fsx::Result<Vec<u8>> {
     Ok(fsx::read_if_there(Path::new(path), DATABASE_LIMIT)?.unwrap_or_default())
+}
+
+/// What the wish needs to know of the host beside all that.
+fn around(wish: &Wish, store: &Store) -> Result<Around, BoxFault> {
+    let text = |path: &str, is_needed: bool| match is_needed {
+        true => fsx::read_if_there(path, DATABASE_LIMIT),
+        false => Ok(None),
+    };
+    let mut volumes = BTreeMap::new();
+    for named in binds::named(wish)? {
+        let path = store.volume_content(&named.name);
+        volumes.insert(named.name, path);
+    }
+    let shared_memory = wish
+        .shm_size
+        .as_ref()
+        .and_then(|_| statvfs(SHARED_MEMORY).ok());
+    Ok(Around {
+        volumes,
+        hosts: text(resolver::HOSTS, resolver::needs_hosts(wish))?.unwrap_or_default(),
+        resolver: text(resolver::RESOLVER, resolver::needs_resolver(wish))?.unwrap_or_default(),
+        shared_memory: shared_memory.map(|it| it.blocks() * it.fragment_size()),
+    })
 }
 
 /// The trees that make a guest's root, the uppermost first. What a container has written lies over the image in

@@ -33,3 +33,4 @@ mod share;
 pub mod tag;
 mod tarball;
 pub mod verify;
+pub mod volume;

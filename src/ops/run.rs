@@ -21,6 +21,7 @@ use crate::ops::ids;
 use crate::ops::options::Options;
 use crate::ops::reach::Reach;
 use crate::ops::share::{self, Shared};
+use crate::ops::volume;
 use crate::plan::wish::{Userns, Wish};
 use crate::plan::{Ids, Level, RunPlan, View, explain as plan_text};
 use crate::store::{RunState, Store};
@@ -94,6 +95,12 @@ pub fn run(
         Shared::Ended(status) => return Ok(status),
         Shared::Alone(turn) => turn,
     };
+    volume::provide(
+        &ready.store,
+        &ready.subject.wish,
+        &ready.subject.lower,
+        progress,
+    )?;
     let mut made = None;
     let mut rejections = Vec::new();
     for mode in ready.modes {
@@ -187,6 +194,11 @@ impl Ready {
             check_flags(request, &typed, &subject.wish)?;
             subject.wish = subject.wish.overlaid(typed.clone());
         }
+        volume::borrow(
+            &store,
+            &request.options.files.volumes_from,
+            &mut subject.wish,
+        )?;
         check_use(&typed, &subject.wish)?;
         let remembered = subject.wish.engine.clone().or_else(env::engine);
         let engine = match (typed_engine, remembered) {

@@ -3,10 +3,12 @@
 use std::ffi::OsStr;
 
 use crate::base::path::GuestPath;
+use crate::oci::config::RunConfig;
 use crate::plan::fault::{MAX_CPUS, PlanError, shown};
 use crate::plan::wish::{Facts, Wish};
 use crate::plan::{
-    Cwd, Network, Root, RunPlan, apt, argv, binds, environ, gpu, surroundings, user,
+    Cwd, Root, RunPlan, apt, argv, binds, environ, gpu, limits, network, resolver, surroundings,
+    user,
 };
 
 /// Builds the plan for a run on `root`.
@@ -16,7 +18,19 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
     if wish.terminal && !facts.stdin_is_terminal {
         return Err(PlanError::NoTerminal);
     }
-    let mounts = binds::mounts(wish, facts)?;
+    let no_config = RunConfig::default();
+    let facts = &match wish.no_meta {
+        true => Facts {
+            image: &no_config,
+            ..*facts
+        },
+        false => *facts,
+    };
+    limits::check_shared_memory(wish, facts)?;
+    let (network, mut notes) = network::network(wish, facts.image)?;
+    let names = resolver::files(wish, facts, &network)?;
+    let own: Vec<GuestPath> = names.iter().map(|file| file.path.clone()).collect();
+    let mounts = binds::mounts(wish, facts, &own)?;
     let identity = user::identity(wish, facts, &mounts)?;
     let mut environment = environ::environment(wish, facts, &identity.home)?;
     let added = gpu::edits(wish, facts, &mounts, &mut environment)?;
@@ -25,6 +39,9 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
     let mut files = identity.files;
     files.extend(apt::settings(&identity.view, facts.has_apt));
     files.extend(added.files);
+    files.extend(names);
+    notes.extend(identity.notes);
+    notes.extend(added.notes);
     files.retain(|file| !is_mounted(&file.path));
     Ok(RunPlan {
         root,
@@ -40,11 +57,11 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
         hostname: wish.hostname.as_deref().map(hostname).transpose()?,
         cpus: wish.cpus.as_deref().map(cpus).transpose()?,
         mounts,
-        limits: Vec::new(),
-        network: Network::Host,
+        limits: limits::limits(wish)?,
+        network,
         kernel: wish.kernel.clone(),
-        no_new_privileges: false,
-        notes: [identity.notes, added.notes].concat(),
+        no_new_privileges: limits::no_new_privileges(wish)?,
+        notes,
     })
 }
 
@@ -52,6 +69,11 @@ pub fn build(wish: &Wish, facts: &Facts<'_>, root: Root) -> Result<RunPlan, Plan
 /// may take minutes to come, a typing error should not.
 pub fn check(wish: &Wish) -> Result<(), PlanError> {
     binds::wanted(wish)?;
+    network::check(wish)?;
+    resolver::check(wish)?;
+    limits::limits(wish)?;
+    limits::shared_memory(wish)?;
+    limits::no_new_privileges(wish)?;
     cwd(wish, "")?;
     wish.hostname.as_deref().map(hostname).transpose()?;
     wish.cpus.as_deref().map(cpus).transpose()?;

@@ -44,6 +44,12 @@ pub(super) fn environment(
 ) -> Result<Environment, PlanError> {
     let host = |name: &OsStr| of_host(facts, name).cloned();
     let mut environment = Environment(Vec::new());
+    if wish.host_environment {
+        let names = facts.environment.iter();
+        for (name, value) in names.filter(|(name, _)| !env::HOST_ONLY.iter().any(|it| name == it)) {
+            environment.set(name, value);
+        }
+    }
     environment.set(env::PATH, DEFAULT_PATH);
     let hostname = wish.hostname.as_deref().unwrap_or(facts.hostname);
     environment.set(env::HOSTNAME, hostname);

@@ -138,11 +138,11 @@ fn ids(ids: Ids) -> (&'static str, &'static str) {
 fn mounted(mount: &Mount) -> String {
     let source = match &mount.source {
         Source::Bind(path) => path.to_string(),
-        Source::Tmpfs { size: None, mode } => format!("tmpfs, mode {mode:04o}"),
-        Source::Tmpfs {
-            size: Some(size),
-            mode,
-        } => format!("tmpfs, mode {mode:04o}, {size} bytes"),
+        Source::Tmpfs { size, mode, noexec } => {
+            let size = size.map_or_else(String::new, |size| format!(", {size} bytes"));
+            let noexec = if *noexec { ", nothing executable" } else { "" };
+            format!("tmpfs, mode {mode:04o}{size}{noexec}")
+        }
         Source::Farm(_) => "a directory of this run's own".to_owned(),
         Source::Masked => return format!("{} cannot be opened", mount.target),
     };
@@ -154,8 +154,9 @@ fn mounted(mount: &Mount) -> String {
 fn mount(mount: &Mount) -> Value {
     let source = match &mount.source {
         Source::Bind(path) => json!({ "bind": path.to_string() }),
-        Source::Tmpfs { size, mode } => {
-            json!({ "tmpfs": { "size": size, "mode": format!("{mode:04o}") } })
+        Source::Tmpfs { size, mode, noexec } => {
+            let mode = format!("{mode:04o}");
+            json!({ "tmpfs": { "size": size, "mode": mode, "noexec": noexec } })
         }
         Source::Farm(farm) => json!({ "farm": pieces(farm) }),
         Source::Masked => json!("masked"),

@@ -65,6 +65,27 @@ pub enum PlanError {
     /// Two mounts at one place.
     #[error("two mounts at `{0}`")]
     TwoMounts(String),
+    /// A flag whose value makes no sense, or cannot be had here.
+    #[error("cannot honour `{flag} {text}`: {reason}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What was typed.
+        text: String,
+        /// Why not.
+        reason: String,
+        /// What to write or do instead.
+        hint: String,
+    },
+    /// A volume of which nobody said where it lies.
+    #[error("the volume `{0}` is nowhere")]
+    NoVolume(String),
+    /// `--novol` with what is not mounted.
+    #[error("got `{0}` for `--novol`, expected the absolute path of something that is mounted")]
+    Omitted(String),
+    /// `--bindhome` without a home.
+    #[error("`--bindhome` needs to know your home, but HOME is no absolute path")]
+    Homeless,
     /// A working directory that is relative.
     #[error("working directory `{0}` is not an absolute path")]
     RelativeWorkdir(String),
@@ -103,6 +124,7 @@ impl Fault for PlanError {
         let hint = match self {
             PlanError::Choice(error) => return error.hints(),
             PlanError::Gpu(refusal) => return refusal.hints(),
+            PlanError::Flag { hint, .. } => return vec![hint.clone()],
             PlanError::NoCommand => "name one: `coracle run IMAGE COMMAND`",
             PlanError::Unknown { .. } => {
                 "use a number, which needs no entry, or see the image's `/etc/passwd` and `/etc/group`"

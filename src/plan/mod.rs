@@ -14,6 +14,9 @@ pub mod explain;
 pub mod farm;
 pub mod fault;
 pub mod gpu;
+pub mod limits;
+mod network;
+pub mod resolver;
 pub mod surroundings;
 pub mod user;
 pub mod wish;
@@ -159,6 +162,8 @@ pub enum Source {
         size: Option<u64>,
         /// Permission bits of its root.
         mode: u32,
+        /// Whether nothing in it can be executed.
+        noexec: bool,
     },
     /// A directory made for this run alone, which the guest cannot change. At its place there is a directory of the
     /// guest's own to begin with: a link or a file goes, as a link may lead to where the guest's libraries are.

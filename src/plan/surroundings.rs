@@ -32,7 +32,7 @@ pub(super) fn mounts(wish: &Wish, facts: &Facts<'_>) -> Result<Vec<Mount>, PlanE
     let mut mounts = Vec::new();
     // Of two for one place the later counts: it was typed, the other stands in a file.
     for Text(volume) in around.volumes.iter().rev() {
-        mounts.push(binds::volume(volume)?);
+        mounts.push(binds::volume(volume)?.into_mount(facts)?);
     }
     let paths = around.paths.iter();
     let paths = paths.filter_map(|Text(path)| expanded(path, facts));

@@ -28,7 +28,7 @@ pub struct Wish {
     pub user: Option<String>,
     /// `--userns`.
     pub userns: Option<Userns>,
-    /// `-v`, with absolute sources: [`super::binds::anchored`].
+    /// `-v`, with absolute paths: [`super::binds::anchored_volume`].
     pub volumes: Vec<Text>,
     /// `--mount`, likewise.
     pub mounts: Vec<Text>,
@@ -195,6 +195,8 @@ pub struct Facts<'a> {
     pub host_accounts: (&'a [u8], &'a [u8]),
     /// A program of the image that needs more than one id, where nobody has chosen what ids there are to be.
     pub changer: Option<&'a Changer>,
+    /// What only some wishes need to know of the host.
+    pub around: &'a Around,
 }
 
 /// A program of the image that starts as root and goes on as another user.
@@ -213,6 +215,19 @@ pub enum OtherIds {
     Granted,
     /// He has none, for this reason.
     Lacking(String),
+}
+
+/// What of the host is looked at only where a wish needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Where the named volumes of the wish lie.
+    pub volumes: BTreeMap<String, HostPath>,
+    /// The host's `/etc/hosts`.
+    pub hosts: Vec<u8>,
+    /// The host's `/etc/resolv.conf`.
+    pub resolver: Vec<u8>,
+    /// Bytes that the host's `/dev/shm` can hold; absent where there is none.
+    pub shared_memory: Option<u64>,
 }
 
 /// Who runs coracle, as the kernel and the environment have it.

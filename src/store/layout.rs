@@ -18,6 +18,7 @@
 //! │   ├── protected             an empty file: the container is not to be removed
 //! │   └── …                     the engine's writable view
 //! ├── names/<name>              which container has this name
+//! ├── volumes/<name>/           a directory with a name, for guests: `volume.json` and `_data`
 //! ├── leases/<creator>          what a running pull relies on, one name a line
 //! ├── ingest/<what>.<creator>   files and trees in the making
 //! ├── tmp/run.<creator>         scratch directories of runs
@@ -67,6 +68,7 @@ impl Layout {
         let mut dirs = vec![self.home.join("blobs")];
         dirs.extend([Algorithm::Sha256, Algorithm::Sha512].map(|it| self.blobs(it)));
         dirs.extend([self.refs(), self.trees(), self.containers(), self.names()]);
+        dirs.push(self.volumes());
         dirs.extend(self.private());
         dirs
     }
@@ -133,6 +135,14 @@ impl Layout {
 
     pub(super) fn name(&self, name: &str) -> HostPath {
         self.names().join(segment(name))
+    }
+
+    pub(super) fn volumes(&self) -> HostPath {
+        self.home.join("volumes")
+    }
+
+    pub(super) fn volume(&self, name: &str) -> HostPath {
+        self.volumes().join(segment(name))
     }
 
     pub(super) fn leases(&self) -> HostPath {

@@ -25,6 +25,7 @@ mod state;
 mod sweep;
 mod tree;
 mod usage;
+mod volume;
 
 use std::path::Path;
 
@@ -44,6 +45,7 @@ pub use spool::Spool;
 pub use state::{Ended, RunState, now};
 pub use sweep::{Removed, Swept};
 pub use tree::{Extent, StagingTree, Tree};
+pub use volume::{Volume, VolumeRecord};
 
 use layout::Layout;
 
@@ -101,6 +103,9 @@ pub enum StoreError {
     /// No container has this name or id.
     #[error("there is no container `{0}`")]
     NoContainer(String),
+    /// No volume has this name.
+    #[error("there is no volume `{0}`")]
+    NoVolume(String),
     /// Several containers' ids start so.
     #[error("`{prefix}` is the start of {count} containers' ids, expected one")]
     Ambiguous {
@@ -122,7 +127,7 @@ impl Fault for StoreError {
             | StoreError::NameTaken { .. }
             | StoreError::Protected(_)
             | StoreError::Ambiguous { .. } => Kind::Usage,
-            StoreError::NoContainer(_) => Kind::NotFound,
+            StoreError::NoContainer(_) | StoreError::NoVolume(_) => Kind::NotFound,
         }
     }
 
@@ -139,6 +144,7 @@ impl Fault for StoreError {
             }
             StoreError::Protected(_) => "`coracle unprotect` takes that back",
             StoreError::NoContainer(_) => "`coracle ps` lists them",
+            StoreError::NoVolume(_) => "`coracle volume ls` lists them",
             StoreError::Ambiguous { .. } => "give more digits",
             StoreError::Mismatch(_) | StoreError::BadName(_) => return Vec::new(),
         };

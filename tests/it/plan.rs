@@ -1,17 +1,20 @@
 //! Plans are pure: tables of wishes and facts, and what comes of them.
 
 mod accounts;
+mod files;
 mod gpu;
+mod limits;
+mod network;
 mod users;
 
 use std::ffi::OsString;
 
-use coracle::base::path::{GuestPath, HostPath};
+use coracle::base::path::HostPath;
 use coracle::gpu::Findings;
 use coracle::oci::config::RunConfig;
 use coracle::plan::fault::PlanError;
-use coracle::plan::wish::{Caller, Changer, Facts, Text, Userns, Wish};
-use coracle::plan::{Mount, Root, RunPlan, Source, View, binds, build, environ, explain};
+use coracle::plan::wish::{Around, Caller, Changer, Facts, Text, Userns, Wish};
+use coracle::plan::{Mount, Root, RunPlan, Source, View, build, environ, explain};
 
 const PASSWD: &[u8] =
     b"root:x:0:0:root:/root:/bin/sh\n# comment\nweb:x:33:34:web:/srv/web:/bin/sh\n7:x:8:9::/odd:\n";
@@ -30,6 +33,7 @@ struct World {
     gpu: Option<Findings>,
     host_accounts: (&'static [u8], &'static [u8]),
     changer: Option<Changer>,
+    around: Around,
 }
 
 impl World {
@@ -55,6 +59,7 @@ impl World {
             gpu: None,
             host_accounts: (b"", b""),
             changer: None,
+            around: Around::default(),
         }
     }
 
@@ -73,6 +78,7 @@ impl World {
             gpu: self.gpu.as_ref(),
             host_accounts: self.host_accounts,
             changer: self.changer.as_ref(),
+            around: &self.around,
         };
         let root = Root {
             lower: HostPath::new("/store/rootfs"),
@@ -219,92 +225,6 @@ fn environment_files_are_read_as_docker_reads_them() {
             .to_string();
         assert!(fault.contains(&format!("line {line} ")), "{fault}");
     }
-}
-
-#[test]
-fn volumes_and_mounts_are_read_or_refused_by_name() {
-    let bind = |source: &str, target: &str, read_only| Mount {
-        source: Source::Bind(HostPath::new(source)),
-        target: GuestPath::new(target).expect("absolute"),
-        read_only,
-        optional: false,
-    };
-    for (text, expected) in [
-        ("/a:/b", bind("/a", "/b", false)),
-        ("/a:/b:ro", bind("/a", "/b", true)),
-        ("/a:/b/../c/:rw", bind("/a", "/c", false)),
-        ("/a b", bind("/a b", "/a b", false)),
-    ] {
-        assert_eq!(binds::volume(text.as_ref()).expect(text), expected);
-    }
-    for (text, name) in [
-        ("/a:/b:z", "`z`"),
-        ("/a:/b:ro,rslave", "`rslave`"),
-        ("/a:/b:ro,rw", "both"),
-        ("/a:/b:", "``"),
-        ("/a:/b:ro:x", "colons"),
-        ("/a:b", "`b`"),
-        ("/a:/", "`/`"),
-        ("a:/b", "`a`"),
-        (":/b", "empty"),
-        ("", "empty"),
-    ] {
-        let fault = binds::volume(text.as_ref()).expect_err(text).to_string();
-        assert!(fault.contains(name), "{text}: {fault}");
-    }
-    let tmpfs = |size, mode| Mount {
-        source: Source::Tmpfs { size, mode },
-        ..bind("", "/t", false)
-    };
-    for (text, expected) in [
-        (
-            "type=bind,source=/a:x,target=/b,readonly",
-            bind("/a:x", "/b", true),
-        ),
-        ("type=bind,src=/a,dst=/b,ro=false", bind("/a", "/b", false)),
-        ("type=tmpfs,destination=/t", tmpfs(None, 0o1777)),
-        (
-            "type=tmpfs,dst=/t,tmpfs-size=2K,tmpfs-mode=700",
-            tmpfs(Some(2048), 0o700),
-        ),
-    ] {
-        assert_eq!(binds::mount(text.as_ref()).expect(text), expected);
-    }
-    for (text, name) in [
-        ("type=volume,src=a,dst=/b", "`volume`"),
-        ("src=/a,dst=/b", "`type`"),
-        ("type=bind,src=/a", "`target`"),
-        ("type=bind,dst=/b", "`source`"),
-        (
-            "type=bind,src=/a,dst=/b,bind-propagation=shared",
-            "`bind-propagation`",
-        ),
-        ("type=bind,src=/a,dst=/b,tmpfs-size=1", "tmpfs"),
-        ("type=tmpfs,src=/a,dst=/b", "`source`"),
-        ("type=tmpfs,dst=/b,tmpfs-size=1x", "1x"),
-        ("type=tmpfs,dst=/b,tmpfs-mode=9", "octal"),
-        ("type=bind,src=/a,dst=/b,ro=perhaps", "perhaps"),
-    ] {
-        let fault = binds::mount(text.as_ref()).expect_err(text).to_string();
-        assert!(fault.contains(name), "{text}: {fault}");
-    }
-}
-
-#[test]
-fn relative_sources_are_anchored_where_they_were_typed() {
-    let cwd = HostPath::new("/work");
-    for (text, expected) in [
-        ("a:/b", "/work/a:/b"),
-        ("./a:/b:ro", "/work/./a:/b:ro"),
-        ("/a:/b", "/a:/b"),
-    ] {
-        assert_eq!(
-            binds::anchored_volume(text.as_ref(), &cwd),
-            Text::from(expected)
-        );
-    }
-    let mount = binds::anchored_mount("type=bind,src=a,dst=/b".as_ref(), &cwd);
-    assert_eq!(mount, Text::from("type=bind,src=/work/a,dst=/b"));
 }
 
 #[test]

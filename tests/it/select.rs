@@ -128,6 +128,14 @@ fn proot_runs_guests_from_the_store() {
     takes(&lacking(&closed), &plan(), &wanted);
 }
 
+fn tmpfs(size: Option<u64>) -> Source {
+    Source::Tmpfs {
+        size,
+        mode: 0o1777,
+        noexec: false,
+    }
+}
+
 #[test]
 fn the_plan_decides() {
     let only_ptrace = lacking(&[Ask::NamespacesLikely, Ask::Namespaces]);
@@ -139,7 +147,6 @@ fn the_plan_decides() {
         assert_eq!(reason.as_deref(), refused);
     };
     let bind = |source: &str, target: &str| mount(Source::Bind(HostPath::new(source)), target);
-    let tmpfs = |size| Source::Tmpfs { size, mode: 0o1777 };
     check(&|_| {}, None);
     check(
         &|plan| plan.root.view = View::ReadOnly,

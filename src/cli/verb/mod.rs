@@ -31,6 +31,7 @@ mod tag;
 mod unprotect;
 mod verify;
 mod version;
+mod volume;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -99,6 +100,7 @@ pub(crate) const ALL: &[Row] = &[
     row::<rename::Rename>(),
     row::<rmname::Rmname>(),
     row::<setup::Setup>(),
+    row::<volume::Volume>(),
     row::<verify::Verify>(),
     row::<gc::Gc>(),
     row::<login::Login>(),

@@ -7,7 +7,7 @@ use nix::mount::{MsFlags, mount};
 
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath, RootDir};
-use crate::engine::start::{GuestError, Step};
+use crate::engine::start::{GuestError, Step, check_kind};
 use crate::plan::{GuestFile, GuestLink, Mount, Source};
 use crate::sys;
 
@@ -42,7 +42,13 @@ pub(super) fn mount_all(mounts: &[Mount], root: &RootDir) -> Result<(), GuestErr
 fn mount_one(wanted: &Mount, root: &RootDir) -> Result<(), GuestError> {
     let target = match &wanted.source {
         Source::Bind(source) => bind(source, wanted, root)?,
-        Source::Tmpfs { size, mode } => Some(tmpfs(*size, *mode, wanted, root)?),
+        Source::Tmpfs { size, mode, noexec } => {
+            let executable = match noexec {
+                true => MsFlags::MS_NOEXEC,
+                false => MsFlags::empty(),
+            };
+            Some(tmpfs((*size, *mode), executable, wanted, root)?)
+        }
         Source::Farm(farm) => {
             let target = own_directory(&wanted.target, root)?;
             mount_farm(farm, &target)?;
@@ -134,8 +140,8 @@ fn mask(target: &GuestPath, root: &RootDir) -> Result<(), GuestError> {
 }
 
 fn tmpfs(
-    size: Option<u64>,
-    mode: u32,
+    (size, mode): (Option<u64>, u32),
+    more: MsFlags,
     wanted: &Mount,
     root: &RootDir,
 ) -> Result<HostPath, GuestError> {
@@ -145,7 +151,7 @@ fn tmpfs(
         .map(|bytes| format!(",size={bytes}"))
         .unwrap_or_default();
     let options = format!("mode={mode:o}{size}");
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | more;
     let mounted = mount(
         Some("tmpfs"),
         &*target,
@@ -169,8 +175,8 @@ fn place(guest: &GuestPath, root: &RootDir) -> Result<HostPath, GuestError> {
 }
 
 fn create_target(target: &Path, is_dir: bool, wanted: &GuestPath) -> Result<(), GuestError> {
-    if fsx::symlink_metadata(target).is_ok() {
-        return Ok(());
+    if let Ok(meta) = fsx::symlink_metadata(target) {
+        return check_kind(meta.is_dir(), is_dir, wanted);
     }
     let made = match is_dir {
         true => fsx::create_dirs(target, 0o755),

@@ -16,7 +16,7 @@ use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath};
 use crate::engine::Stop;
 use crate::engine::sight::{Place, Sight};
-use crate::engine::start::{GuestError, Step};
+use crate::engine::start::{GuestError, Step, check_kind};
 use crate::plan::{Cwd, GuestFile, GuestLink, Mount, RunPlan, Source, binds};
 
 use super::farm;
@@ -210,8 +210,8 @@ fn create_parents(place: &Place, wanted: &GuestPath) -> Result<(), GuestError> {
 }
 
 fn create_target(place: &Place, is_dir: bool, wanted: &GuestPath) -> Result<(), GuestError> {
-    if fsx::symlink_metadata(&place.host).is_ok() {
-        return Ok(());
+    if let Ok(meta) = fsx::symlink_metadata(&place.host) {
+        return check_kind(meta.is_dir(), is_dir, wanted);
     }
     if is_dir {
         return create_dirs(&place.host).step(MAKE_MOUNT_POINT, wanted);

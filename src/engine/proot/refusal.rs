@@ -92,6 +92,7 @@ fn refused_mount(mount: &Mount) -> Option<String> {
         Source::Tmpfs { size: Some(_), .. } => {
             Some(format!("a limit on the size of the tmpfs on `{target}`"))
         }
+        Source::Tmpfs { noexec: true, .. } => Some(format!("`noexec` of the tmpfs on `{target}`")),
         Source::Bind(source) if source.as_os_str().as_bytes().contains(&b':') => {
             Some(format!("a mount of `{source}`, as its name has a `:`"))
         }

@@ -101,6 +101,7 @@ fn show(wanted: &cdi::Edits, edits: &mut Edits) {
                 CdiSource::Tmpfs { size, mode } => Source::Tmpfs {
                     size: *size,
                     mode: *mode,
+                    noexec: false,
                 },
             },
             target: mount.target.clone(),

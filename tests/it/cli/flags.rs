@@ -187,7 +187,7 @@ fn volumes_are_mounts_of_the_plan() {
     let mount = format!("type=bind,src={folder},dst=/data,readonly");
     for words in [
         &["-v", volume.as_str(), "hello"][..],
-        &["--volume", "data:/data:ro", "hello"],
+        &["--volume", "../home/data:/data:ro", "hello"],
         &["--volume=./data:/data:ro", "hello"],
         &["--mount", mount.as_str(), "hello"],
         &["--mount=type=bind,source=data,target=/data,ro", "hello"],
@@ -211,10 +211,10 @@ fn what_cannot_be_done_is_said_before_anything_is() {
             &["-v", "/no/such/dir:/x", "hello"][..],
             "hint: create it, or correct the path",
         ),
-        (&["-v", "/tmp:/x:Z", "hello"], "option `Z` is not supported"),
+        (&["-v", "/tmp:/x:U", "hello"], "option `U` is not supported"),
         (
-            &["--mount", "type=volume,src=a,dst=/b", "hello"],
-            "type `volume` is not supported",
+            &["--mount", "type=image,src=a,dst=/b", "hello"],
+            "type `image` is not supported",
         ),
         (&["-e", "=x", "hello"], "names no environment variable"),
         (

@@ -110,6 +110,13 @@ pub(crate) struct ContainerFlags {
     /// Read variables from a file, one NAME=VALUE a line (repeatable)
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
+    /// Set all of your own variables as well, below those of the image; but for PATH and others that say where
+    /// things lie on the host
+    #[arg(long)]
+    hostenv: bool,
+    /// Take no notice of what the image says of runs: its command, variables, user and directory
+    #[arg(long)]
+    nometa: bool,
     /// Start in this directory of the guest; created if absent
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<OsString>,
@@ -155,6 +162,8 @@ impl ContainerFlags {
             entrypoint: self.entrypoint,
             env: self.env,
             env_file: self.env_file,
+            hostenv: self.hostenv,
+            nometa: self.nometa,
             workdir: self.workdir,
             tty: self.tty,
             files: self.files.into_options(),
