@@ -12,16 +12,17 @@ use crate::base::fault::{Fault, Kind};
 use crate::cli::report::Format;
 use crate::cli::verb::{self, Row};
 
-const ABOUT: &str = "Pull, verify and run container images as a plain user, without a daemon";
+pub(crate) const ABOUT: &str =
+    "Pull, verify and run container images as a plain user, without a daemon";
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
-  coracle run hello                          the image that is inside this program
-  coracle run --rm -it debian bash           a shell in Debian; nothing is kept
-  coracle run -v $PWD:/work -w /work python:3.13 python train.py
-  coracle run --nvidia ubuntu nvidia-smi     the host's GPUs, in any image
-  coracle run --explain debian               what would be done, and by which engine
-  coracle doctor                             what this host allows";
+  coracle run hello                        the image that is inside this program
+  coracle run --rm -it debian bash         a shell in Debian; nothing is kept
+  coracle run --rm -v $PWD:/work -w /work python:3.13 python train.py
+  coracle run -d --name web nginx          a server that goes on running
+  coracle run --rm --nvidia ubuntu nvidia-smi
+  coracle doctor                           what this host allows";
 
 /// Flags that every command takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -95,7 +96,14 @@ fn command<'a>(verbs: impl IntoIterator<Item = &'a Row>) -> Command {
         .subcommands(verbs.into_iter().map(Row::command));
     Globals::augment_args(command)
         .about(ABOUT)
-        .after_long_help(EXAMPLES)
+        .help_template(verb::EXAMPLES_FIRST)
+        .before_long_help(EXAMPLES)
+        .after_help("See also `coracle help`, which has topics as well.")
+}
+
+/// The whole grammar.
+pub(crate) fn whole() -> Command {
+    command(verb::ALL)
 }
 
 /// Reads a command line, program name first.

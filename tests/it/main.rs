@@ -11,11 +11,13 @@ mod support;
 
 mod change_engine;
 mod cli;
+mod config;
 mod embed;
 mod engine;
 mod exchange;
 mod exec;
 mod gpu;
+mod help;
 mod hosts;
 mod images;
 mod install;

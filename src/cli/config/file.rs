@@ -74,12 +74,15 @@ pub(crate) fn parse(text: &str, path: &HostPath) -> Result<Layer, Wrong> {
     let place = Place { path, text };
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        place.wrong(at, error.message().to_owned(), None)
+        let both = text.contains("[profile.") && error.message().contains("extend");
+        let hint =
+            both.then(|| "write `profile.default = \"NAME\"` in a file with profiles".to_owned());
+        place.wrong(at, error.message().to_owned(), hint)
     })?;
     let mut layer = Layer::default();
     for (word, value) in table.get_ref() {
         if word.get_ref() == "profile" && value.get_ref().is_table() {
-            layer.profiles = place.profiles(value)?;
+            place.profiles(value, &mut layer)?;
             continue;
         }
         let at = word.span().start;
@@ -129,11 +132,11 @@ impl Place<'_> {
         })
     }
 
-    fn profiles(&self, written: &Spanned<DeValue<'_>>) -> Result<Vec<Profile>, Wrong> {
-        let table = written
-            .get_ref()
-            .as_table()
-            .expect("the caller saw a table");
+    /// The profiles of `[profile.NAME]`, and the one that `profile.default` names: in one file, TOML does not let
+    /// `profile` be a text and a table.
+    fn profiles(&self, written: &Spanned<DeValue<'_>>, layer: &mut Layer) -> Result<(), Wrong> {
+        let table = written.get_ref().as_table();
+        let table = table.expect("the caller saw a table");
         if table.len() > MAX_PROFILES {
             let what = format!(
                 "got {} profiles, expected at most {MAX_PROFILES}",
@@ -141,34 +144,45 @@ impl Place<'_> {
             );
             return Err(self.wrong(written.span().start, what, None));
         }
-        let mut profiles = Vec::new();
         for (name, value) in table {
             let at = name.span().start;
-            let name = name.get_ref().to_string();
-            let Some(keys) = value.get_ref().as_table() else {
-                let what = format!(
-                    "got `profile.{name}` with a value, expected `[profile.{name}]` and keys below it"
-                );
-                return Err(self.wrong(at, what, None));
-            };
-            let mut fields = Vec::new();
-            for (word, value) in keys {
-                let at = word.span().start;
-                let index = FIELDS.iter().position(|field| field.word == word.get_ref());
-                let words: Vec<&str> = FIELDS.iter().map(|field| field.word).collect();
-                let index = index.ok_or_else(|| self.unknown(at, word.get_ref(), &words))?;
-                let read = FIELDS[index].form.of_toml(value.get_ref());
-                let read = read.and_then(|value| checked(FIELDS[index].word, value));
-                let read = read.map_err(|what| {
-                    self.wrong(at, format!("`{}`: {what}", word.get_ref()), None)
-                })?;
-                fields.push((index, read));
-            }
-            fields.sort_by_key(|(index, _)| *index);
             let line = self.line(at);
-            profiles.push(Profile { name, line, fields });
+            let name = name.get_ref().to_string();
+            match value.get_ref() {
+                DeValue::Table(keys) => {
+                    let fields = self.fields(keys)?;
+                    layer.profiles.push(Profile { name, line, fields });
+                }
+                DeValue::String(text) if name == "default" => {
+                    let value = Value::Text((&**text).into());
+                    layer.settings.push((Name::Profile, value, line));
+                }
+                _ => {
+                    let what = format!(
+                        "got `profile.{name}` with a value, expected `[profile.{name}]` and keys below it"
+                    );
+                    return Err(self.wrong(at, what, None));
+                }
+            }
         }
-        Ok(profiles)
+        Ok(())
+    }
+
+    fn fields(&self, keys: &DeTable<'_>) -> Result<Vec<(usize, Value)>, Wrong> {
+        let mut fields = Vec::new();
+        for (word, value) in keys {
+            let at = word.span().start;
+            let index = FIELDS.iter().position(|field| field.word == word.get_ref());
+            let words: Vec<&str> = FIELDS.iter().map(|field| field.word).collect();
+            let index = index.ok_or_else(|| self.unknown(at, word.get_ref(), &words))?;
+            let read = FIELDS[index].form.of_toml(value.get_ref());
+            let read = read.and_then(|value| checked(FIELDS[index].word, value));
+            let read =
+                read.map_err(|what| self.wrong(at, format!("`{}`: {what}", word.get_ref()), None))?;
+            fields.push((index, read));
+        }
+        fields.sort_by_key(|(index, _)| *index);
+        Ok(fields)
     }
 
     fn unknown(&self, at: usize, word: &str, known: &[&str]) -> Wrong {

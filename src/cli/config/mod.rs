@@ -129,10 +129,10 @@ impl Config {
             ))
         };
         let typed = named.map(|path| ("--config", HostPath::new(path)));
-        if let Some((whose, path)) = typed.or_else(variable) {
-            if !config.take(whose, path.clone())? {
-                return Err(NoFile { path, whose }.into());
-            }
+        if let Some((whose, path)) = typed.or_else(variable)
+            && !config.take(whose, path.clone())?
+        {
+            return Err(NoFile { path, whose }.into());
         }
         config.take_variables()?;
         Ok(config)

@@ -194,7 +194,8 @@ pub(super) fn expanded(text: &OsStr) -> Result<OsString, String> {
     };
     let mut done = OsString::new();
     let mut rest = text;
-    if text == "~" || text.starts_with("~/") {
+    let home = text.strip_prefix('~');
+    if home.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':'])) {
         done.push(env::get(env::HOME).ok_or(env::HOME)?);
         rest = &text[1..];
     }

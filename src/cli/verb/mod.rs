@@ -1,6 +1,7 @@
 //! The verbs: one file each with its flags, its help and its call into `ops`.
 
 mod clone;
+mod completions;
 mod config;
 mod create;
 mod doctor;
@@ -9,6 +10,7 @@ mod export;
 mod flags;
 mod gc;
 mod gpu;
+mod help;
 mod images;
 mod import;
 mod inspect;
@@ -17,6 +19,7 @@ mod licenses;
 mod load;
 pub(crate) mod login;
 mod logout;
+mod man;
 mod name;
 mod protect;
 mod ps;
@@ -110,8 +113,23 @@ pub(crate) const ALL: &[Row] = &[
     row::<doctor::Doctor>(),
     row::<gpu::Gpu>(),
     row::<licenses::Licenses>(),
+    row::<man::Man>(),
+    row::<completions::Completions>(),
+    row::<help::Help>(),
     row::<version::Version>(),
 ];
+
+/// The form of help: who looks for a flag wants to see it used first.
+pub(crate) const EXAMPLES_FIRST: &str =
+    "{about-with-newline}\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}";
+
+/// Takes the text behind a verb's help apart: what is said of it, and the examples, which are its last paragraph.
+fn parts(more: &'static str) -> (&'static str, &'static str) {
+    match more.find("Example:\n").or_else(|| more.find("Examples:\n")) {
+        Some(at) => (more[..at].trim_end(), &more[at..]),
+        None => (more, ""),
+    }
+}
 
 impl Row {
     /// The grammar of this verb; its flags are built only if it is the one that was typed.
@@ -127,12 +145,19 @@ const fn row<V: Verb>() -> Row {
         needs_config: V::NEEDS_CONFIG,
         flags: |command| {
             let arguments = if V::ARGUMENTS.is_empty() { "" } else { " " };
-            V::augment_args(command)
+            let (prose, examples) = parts(V::MORE);
+            let command = V::augment_args(command);
+            let command = match examples.is_empty() {
+                true => command,
+                false => command.before_long_help(examples),
+            };
+            command
                 // As Docker: of a flag that takes one value, the last one counts.
                 .args_override_self(true)
                 .about(V::ABOUT)
                 .long_about(None)
-                .after_long_help(V::MORE)
+                .help_template(EXAMPLES_FIRST)
+                .after_long_help(prose)
                 .override_usage(format!(
                     "coracle {} [FLAGS]{arguments}{}",
                     V::NAME,

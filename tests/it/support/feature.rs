@@ -26,6 +26,14 @@ pub(crate) enum Feature {
     StaticBinary,
     /// glibc's `ldconfig`.
     Ldconfig,
+    /// `man` and `mandoc`, which read manual pages.
+    Manuals,
+    /// `strace`, which shows what a start costs.
+    Strace,
+    /// The Z shell.
+    Zsh,
+    /// The friendly shell.
+    Fish,
     /// `umoci`, whose extraction ours is compared with.
     Umoci,
 }
@@ -54,6 +62,10 @@ impl Feature {
                     .ok_or_else(|| "CORACLE_BIN is not dist/coracle, which ci/build makes".into())
             }
             Self::Ldconfig => tried("ldconfig", &["/sbin/ldconfig", "--version"]),
+            Self::Manuals => installed("man").and_then(|()| installed("mandoc")),
+            Self::Strace => installed("strace"),
+            Self::Zsh => installed("zsh"),
+            Self::Fish => installed("fish"),
             Self::Umoci => installed("umoci"),
         }
     }

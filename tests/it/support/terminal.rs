@@ -17,11 +17,23 @@ impl Terminal {
     /// Starts `coracle ARGUMENT...` with the terminal as its stdin, stdout, stderr and controlling terminal.
     /// `host` is a command that imitates a host and runs the words that follow it.
     pub(crate) fn start(sandbox: &Sandbox, host: &[String], arguments: &[&str]) -> Self {
+        Self::of(sandbox, host, 77, arguments)
+    }
+
+    /// The same on a terminal of so many columns.
+    pub(crate) fn start_with(sandbox: &Sandbox, columns: usize, arguments: &[&str]) -> Self {
+        Self::of(sandbox, &[], columns, arguments)
+    }
+
+    fn of(sandbox: &Sandbox, host: &[String], columns: usize, arguments: &[&str]) -> Self {
         let binary = sandbox.binary();
         let words = std::iter::once(binary.to_str().expect("the sandbox has a plain name"))
             .chain(arguments.iter().copied());
         let quoted: Vec<_> = words.map(quote).collect();
-        let line = format!("tty; stty rows 33 cols 77 -echo; exec {}", quoted.join(" "));
+        let line = format!(
+            "tty; stty rows 33 cols {columns} -echo; exec {}",
+            quoted.join(" ")
+        );
         let script = sandbox.command(["script", "-q", "-e", "-f", "-c", &line, "/dev/null"]);
         let mut child = script
             .behind(host)
