@@ -29,7 +29,7 @@ struct Topic {
 }
 
 /// All topics, in the order in which a newcomer would read them.
-const TOPICS: [Topic; 11] = [
+const TOPICS: [Topic; 12] = [
     topic("engines", include_str!("engines.md")),
     topic("gpu", include_str!("gpu.md")),
     topic("hpc", include_str!("hpc.md")),
@@ -39,6 +39,7 @@ const TOPICS: [Topic; 11] = [
     topic("registries", include_str!("registries.md")),
     topic("config", include_str!("config.md")),
     topic("files", include_str!("files.md")),
+    topic("udocker", include_str!("udocker.md")),
     topic("exit-status", include_str!("exit-status.md")),
     topic("troubleshooting", include_str!("troubleshooting.md")),
 ];
