@@ -2,10 +2,12 @@
 
 use std::error::Error;
 
+use serde::{Deserialize, Serialize};
+
 /// The kinds of failure that a user or a script must tell apart.
 ///
 /// `cli/report.rs` alone turns a kind into an exit status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The command line or a file that the user wrote is wrong.
     Usage,
@@ -27,6 +29,17 @@ pub enum Kind {
     Storage,
     /// A defect of coracle itself.
     Internal,
+}
+
+impl Kind {
+    /// The status of a start that failed so. docker-run(1), "Exit status".
+    pub fn start_status(self) -> u8 {
+        match self {
+            Kind::NotExecutable => 126,
+            Kind::NoProgram => 127,
+            _ => 125,
+        }
+    }
 }
 
 /// An error that knows its kind and the way out.

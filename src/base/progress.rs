@@ -12,6 +12,10 @@ pub trait Progress: Sync + Send {
 
     /// Says what is being done; shown with `--verbose`.
     fn note(&self, message: &str);
+
+    /// A child of this process becomes the guest, and this process stays beside it: whoever waits to hear that the
+    /// guest has started is to wait for the child alone.
+    fn stays_beside(&self) {}
 }
 
 /// The progress of one piece of work. Dropping it without [`Track::done`] means it failed.

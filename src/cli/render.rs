@@ -74,6 +74,11 @@ pub(crate) fn stream(
     Ok(ExitCode::SUCCESS)
 }
 
+/// The fault of an output that takes no more.
+pub(crate) fn unwritable(error: io::Error) -> BoxFault {
+    Unwritable(error).into()
+}
+
 /// Writes a document to stdout, indented.
 pub(crate) fn json(value: &serde_json::Value) -> Result<ExitCode, BoxFault> {
     text(&plain_json(&format!("{value:#}\n")))

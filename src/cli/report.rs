@@ -187,9 +187,7 @@ const GUESTS: [&str; 2] = ["run", "exec"];
 pub(crate) fn status(verb: Option<&str>, kind: Kind) -> u8 {
     let is_guest = verb.is_some_and(|verb| GUESTS.contains(&verb));
     match (is_guest, kind) {
-        (true, Kind::NotExecutable) => 126,
-        (true, Kind::NoProgram) => 127,
-        (true, _) => RUN_FAILED,
+        (true, kind) => kind.start_status(),
         (_, Kind::Usage) => 2,
         _ => 1,
     }

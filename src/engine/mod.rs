@@ -15,13 +15,14 @@
 
 pub mod background;
 mod carry;
+pub mod detach;
 pub mod ns;
 pub mod proot;
 mod restrict;
 pub mod select;
 mod sight;
 mod start;
-mod supervise;
+pub mod supervise;
 mod view;
 
 use std::process::ExitCode;
@@ -61,9 +62,14 @@ pub enum Outcome {
 impl Outcome {
     /// The status that coracle exits with: the guest's own, or 128+n. bash(1), "EXIT STATUS".
     pub fn code(self) -> ExitCode {
+        ExitCode::from(self.status())
+    }
+
+    /// The same as a number.
+    pub fn status(self) -> u8 {
         match self {
-            Outcome::Exited(status) => ExitCode::from(status),
-            Outcome::Signaled(signal) => ExitCode::from(128u8.wrapping_add(signal as u8)),
+            Outcome::Exited(status) => status,
+            Outcome::Signaled(signal) => 128u8.wrapping_add(signal as u8),
         }
     }
 }

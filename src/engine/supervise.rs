@@ -4,12 +4,13 @@ use std::io;
 
 use nix::unistd::{ForkResult, Pid};
 
-use crate::base::fault::{Fault, Kind};
+use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::fsx;
+use crate::base::living;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::engine::{Outcome, Stop};
-use crate::sys::process::{die_with, fork};
+use crate::sys::process::{adopt_orphans, die_with, fork};
 use crate::sys::signal::Held;
 
 /// The kernel did not let us stand beside the guest.
@@ -50,12 +51,43 @@ pub(super) fn supervised(
             Err(guest())
         }
         ForkResult::Parent { child } => {
+            progress.stays_beside();
             let ended = held.pass_on(child).map_err(failed("wait for"))?;
             if let Err(error) = fsx::remove_tree(scratch) {
                 let why = &error.source;
                 progress.warn(&format!("{error}: {why}; `coracle gc` tries again"));
             }
             Ok(Outcome::from(ended))
+        }
+    }
+}
+
+/// Runs `guest` in a child, with this process beside it in the foreground: signals that it gets go to the guest, and when
+/// that has ended, all that it left behind is ended and `after` is called. Should this process be killed, the kernel
+/// kills the guest.
+///
+/// In the child the call returns what `guest` returned, for the caller to report; `after` is not called there.
+pub fn beside(
+    guest: impl FnOnce() -> Result<Outcome, BoxFault>,
+    after: impl FnOnce(Outcome),
+) -> Result<Outcome, BoxFault> {
+    let failed = |doing| move |source: io::Error| SuperviseError { doing, source };
+    let parent = Pid::this();
+    adopt_orphans().map_err(failed("adopt what is abandoned by"))?;
+    let held = Held::new().map_err(|errno| failed("hold signals for")(errno.into()))?;
+    match fork().map_err(failed("make a process for"))? {
+        ForkResult::Child => {
+            die_with(parent).map_err(failed("tie us to"))?;
+            held.release()
+                .map_err(|errno| failed("release signals for")(errno.into()))?;
+            guest()
+        }
+        ForkResult::Parent { child } => {
+            let ended = held.pass_on(child).map_err(failed("wait for"))?;
+            living::end_children();
+            let outcome = Outcome::from(ended);
+            after(outcome);
+            Ok(outcome)
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::path::HostPath;
 use crate::oci::source::Source;
+use crate::ops::life;
 use crate::store::{Store, StoreError};
 
 /// One container.
@@ -31,7 +32,7 @@ impl Fault for Running {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["end what runs in it, or use `--force` to take its files away".into()]
+        vec!["end what runs in it with `coracle stop`, or use `--force`".into()]
     }
 }
 
@@ -66,11 +67,21 @@ pub(super) fn familiar(image: &str) -> String {
 pub fn remove(home: &HostPath, name_or_id: &str, force: bool) -> Result<String, BoxFault> {
     let store = Store::open(home.clone())?;
     let id = store.container(name_or_id)?.record.id;
-    if !force && store.running_containers()?.contains(&id) {
-        return Err(Running(name_or_id.to_owned()).into());
+    life::check_place(&store, &id, name_or_id)?;
+    match force {
+        true => life::stop::end(&store, &id, name_or_id)?,
+        false if is_running(&store, &id)? => return Err(Running(name_or_id.to_owned()).into()),
+        false => {}
     }
     store.remove_container(&id)?;
     Ok(id)
+}
+
+/// Whether a guest runs in the container `id` on this host, or somebody is still about the end of one.
+fn is_running(store: &Store, id: &str) -> Result<bool, BoxFault> {
+    let state = store.state(id)?;
+    Ok(state.is_some_and(|state| state.is_kept())
+        || store.running_containers()?.iter().any(|it| it == id))
 }
 
 /// Gives a container a further name.

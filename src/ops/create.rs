@@ -83,6 +83,8 @@ pub(super) struct Subject {
     pub(super) wish: Wish,
     /// Where it was found.
     pub(super) store: Store,
+    /// Whether the guest will have a terminal of its own instead of the caller's streams.
+    pub(super) own_terminal: bool,
 }
 
 /// Makes a container.
@@ -206,6 +208,7 @@ pub(super) fn of_container(store: &Store, container: Container) -> Result<Subjec
         image: None,
         wish,
         store: store.clone(),
+        own_terminal: false,
     })
 }
 
@@ -225,6 +228,7 @@ fn of_image(
         image: Some(image),
         wish: Wish::default(),
         store: store.clone(),
+        own_terminal: false,
     })
 }
 
@@ -255,7 +259,7 @@ impl Subject {
 
     /// The same for a guest whose mounts are there already.
     pub(super) fn plan_of_running(&self, view: View, modes: &[Mode]) -> Result<RunPlan, BoxFault> {
-        let gathered = Gathered::of(
+        let mut gathered = Gathered::of(
             &self.store,
             &self.lower,
             &view,
@@ -263,6 +267,9 @@ impl Subject {
             &self.config,
             modes,
         )?;
+        if self.own_terminal {
+            gathered = gathered.with_terminal();
+        }
         let facts: Facts<'_> = gathered.facts(&self.config);
         let root = Root {
             lower: self.lower.clone(),

@@ -81,6 +81,14 @@ impl Gathered {
         })
     }
 
+    /// The same for a guest that gets a terminal of its own.
+    pub fn with_terminal(self) -> Gathered {
+        Gathered {
+            stdin_is_terminal: true,
+            ..self
+        }
+    }
+
     /// The facts, for an image with this config.
     pub fn facts<'a>(&'a self, image: &'a RunConfig) -> Facts<'a> {
         Facts {

@@ -19,6 +19,7 @@ pub mod import;
 pub mod inspect;
 pub mod install;
 pub mod licenses;
+pub mod life;
 pub mod load;
 pub mod login;
 pub mod mkrepo;

@@ -1,10 +1,14 @@
 //! `coracle run`: plan, choose an engine, become the guest.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use nix::fcntl::Flock;
 use serde_json::{Value, json};
 
+use crate::base::creator::Creator;
 use crate::base::env;
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::path::HostPath;
@@ -13,21 +17,23 @@ use crate::embed;
 use crate::engine::ns::Ns;
 use crate::engine::proot::{Acceleration, Proot};
 use crate::engine::select::{self, EngineWish, Mode, Rejection, SelectError};
-use crate::engine::{Engine, Stop};
+use crate::engine::{Engine, Outcome, Stop};
 use crate::gpu::compat::CudaCompat;
 use crate::host::HostFacts;
 use crate::ops::create::{self, Subject};
 use crate::ops::ids;
+use crate::ops::life;
+use crate::ops::life::attach::{self, Attach};
 use crate::ops::options::Options;
 use crate::ops::reach::Reach;
 use crate::ops::share::{self, Shared};
 use crate::ops::volume;
 use crate::plan::wish::{Userns, Wish};
 use crate::plan::{Ids, Level, RunPlan, View, explain as plan_text};
-use crate::store::{RunState, Store};
+use crate::store::{Condition, RunState, Store};
 
 /// What to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// A container, by name or id, or an image.
     pub target: String,
@@ -39,14 +45,19 @@ pub struct Request {
     pub name: Option<String>,
     /// The engine asked for, by any of its names.
     pub engine: Option<String>,
+    /// A file that is to hold the container's id (`--cidfile`).
+    pub cidfile: Option<PathBuf>,
+    /// The streams that the guest shares with its caller (`--attach`); all where none is named.
+    pub attach: Vec<Attach>,
 }
 
 /// How long what the guest writes is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lifetime {
     /// Until the guest ends (`--rm`).
     Run,
     /// In a container, until that is removed.
+    #[default]
     Kept,
 }
 
@@ -84,63 +95,19 @@ pub fn run(
     reach: &Reach,
     progress: &dyn Progress,
 ) -> Result<ExitCode, BoxFault> {
-    let mut ready = Ready::of(request, reach, progress)?;
-    for note in &ready.plan.notes {
-        match note.level {
-            Level::Warning => progress.warn(&note.text),
-            Level::Detail => progress.note(&note.text),
-        }
-    }
-    let mut turn = match share::beside_living(&ready, request, reach, progress)? {
+    let mut ready = Ready::of(request, reach, Seat::Callers, progress)?;
+    ready.tell(progress);
+    attach::leave_out(&request.attach)?;
+    let turn = match share::beside_living(&ready, request, reach, progress)? {
         Shared::Ended(status) => return Ok(status),
         Shared::Alone(turn) => turn,
     };
-    volume::provide(
-        &ready.store,
-        &ready.subject.wish,
-        &ready.subject.lower,
-        progress,
-    )?;
-    let mut made = None;
-    let mut rejections = Vec::new();
-    for mode in ready.modes {
-        if let Err(rejection) = select::consider(*mode, &ready.facts, &ready.plan) {
-            rejections.push(rejection);
-            continue;
-        }
-        let engine = engine(*mode, &reach.home)?;
-        if let (Ids::Ranges, Some(container)) = (ready.plan.user.ids, &ready.subject.container) {
-            ids::remember(&ready.store, container)?;
-        }
-        if ready.makes_container && made.is_none() {
-            let container = ready
-                .subject
-                .create(&ready.store, request.name.as_deref())?;
-            if let View::Kept { dir } = &mut ready.plan.root.view {
-                *dir = container.dir.clone();
-            }
-            made = Some(container);
-        }
-        // Also of one that keeps nothing: others may want to come in.
-        if let Some(container) = made.as_ref().or(ready.subject.container.as_ref()) {
-            ready
-                .store
-                .set_state(&container.record.id, &RunState::starting(mode.name()))?;
-        }
-        drop(turn.take());
-        progress.note(&format!("engine {}", mode.name()));
-        match engine.run(&ready.plan_for(*mode), progress) {
-            Ok(outcome) => return Ok(outcome.code()),
-            Err(Stop::Failed(fault)) => return Err(fault),
-            Err(Stop::NotHere(why)) => {
-                rejections.push(select::turned_out(*mode, why, &ready.facts));
-            }
-        }
-    }
-    if let Some(container) = made {
-        ready.store.remove_container(&container.record.id)?;
-    }
-    Err(SelectError::NoEngine(rejections).into())
+    let id = ready.settle(request, progress)?;
+    let outcome = match id {
+        Some(id) if ready.is_removed => life::run_beside(&ready, &id, progress)?,
+        _ => ready.carry_out(None, turn, progress)?,
+    };
+    Ok(outcome.code())
 }
 
 /// What [`run`] would do. The image is brought here if need be; nothing else changes.
@@ -149,7 +116,7 @@ pub fn explain(
     reach: &Reach,
     progress: &dyn Progress,
 ) -> Result<Explanation, BoxFault> {
-    let ready = Ready::of(request, reach, progress)?;
+    let ready = Ready::of(request, reach, Seat::Callers, progress)?;
     let mut explanation = Explanation {
         plan: ready.plan.clone(),
         chosen: None,
@@ -168,6 +135,15 @@ pub fn explain(
     Ok(explanation)
 }
 
+/// Where a guest sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seat {
+    /// In the place of its caller, with his streams.
+    Callers,
+    /// By itself, with streams of its own.
+    Own,
+}
+
 /// Everything that is settled before an engine is chosen.
 pub(super) struct Ready {
     pub(super) store: Store,
@@ -176,14 +152,26 @@ pub(super) struct Ready {
     facts: HostFacts,
     modes: &'static [Mode],
     makes_container: bool,
+    /// The container, once there is one; whether it was made for this run; whether it goes with the guest.
+    id: Option<String>,
+    is_new: bool,
+    pub(super) is_removed: bool,
 }
 
 impl Ready {
-    fn of(request: &Request, reach: &Reach, progress: &dyn Progress) -> Result<Ready, BoxFault> {
+    pub(super) fn of(
+        request: &Request,
+        reach: &Reach,
+        seat: Seat,
+        progress: &dyn Progress,
+    ) -> Result<Ready, BoxFault> {
         let typed_engine = request.engine.as_deref().map(select::wish).transpose()?;
         let store = Store::open(reach.home.clone())?;
         if let Some(name) = &request.name {
             store.check_name_is_free(name)?;
+        }
+        if let Some(file) = &request.cidfile {
+            life::check_cidfile(file)?;
         }
         let typed = request.options.clone().into_wish()?;
         let mut subject = create::find(&store, &request.target, reach, progress)?;
@@ -207,19 +195,145 @@ impl Ready {
             (None, None) => EngineWish::Auto,
         };
         let modes = select::candidates(engine);
-        let view = first_view(&subject, request.lifetime, &store)?;
+        // What somebody else is to find, or is told of, has to be a container, if only for a while.
+        let is_named = request.name.is_some() || request.cidfile.is_some() || seat == Seat::Own;
+        let is_kept = request.lifetime == Lifetime::Kept || is_named;
+        let lifetime = if is_kept {
+            Lifetime::Kept
+        } else {
+            Lifetime::Run
+        };
+        subject.own_terminal = seat == Seat::Own;
+        let view = first_view(&subject, lifetime, &store)?;
         let plan = subject.plan_for(view, modes)?;
         if plan.user.ids == Ids::Ranges {
             subject.wish.userns = Some(Userns::Subids);
         }
+        let container = subject.container.as_ref();
         Ok(Ready {
+            id: container.map(|container| container.record.id.clone()),
             store,
-            subject,
             plan,
             facts: HostFacts::new(reach.home.clone(), env::temporary_dir()),
             modes,
-            makes_container: is_new && request.lifetime == Lifetime::Kept,
+            makes_container: is_new && is_kept,
+            is_new: false,
+            is_removed: request.lifetime == Lifetime::Run && is_kept,
+            subject,
         })
+    }
+
+    /// Says what was decided and the user should know.
+    pub(super) fn tell(&self, progress: &dyn Progress) {
+        for note in &self.plan.notes {
+            match note.level {
+                Level::Warning => progress.warn(&note.text),
+                Level::Detail => progress.note(&note.text),
+            }
+        }
+    }
+
+    /// Makes the container, if this run is to have one of its own and an engine can run it; the id of that which the
+    /// run has.
+    pub(super) fn settle(
+        &mut self,
+        request: &Request,
+        progress: &dyn Progress,
+    ) -> Result<Option<String>, BoxFault> {
+        let subject = &self.subject;
+        volume::provide(&self.store, &subject.wish, &subject.lower, progress)?;
+        if !self.makes_container {
+            if let Some(id) = &self.id {
+                life::check_place(&self.store, id, &request.target)?;
+            }
+            return Ok(self.id.clone());
+        }
+        let consider = |mode: &Mode| select::consider(*mode, &self.facts, &self.plan).err();
+        let rejections: Vec<Rejection> = self.modes.iter().filter_map(consider).collect();
+        if rejections.len() == self.modes.len() {
+            return Err(SelectError::NoEngine(rejections).into());
+        }
+        if self.is_removed {
+            self.store.sweep_ended()?;
+        }
+        let container = self.subject.create(&self.store, request.name.as_deref())?;
+        if let View::Kept { dir } = &mut self.plan.root.view {
+            *dir = container.dir.clone();
+        }
+        let id = container.record.id;
+        (self.id, self.is_new) = (Some(id.clone()), true);
+        if self.is_removed {
+            let state = self.state("", None);
+            self.store.set_state(&id, &state)?;
+        }
+        if let Some(file) = &request.cidfile {
+            life::write_cidfile(file, &id)?;
+        }
+        Ok(Some(id))
+    }
+
+    /// Hands the plan to the first engine that can carry it out, with `monitor` as whoever waits for the guest's end.
+    /// `turn` keeps others from looking for a guest until the state tells of this one.
+    pub(super) fn carry_out(
+        &self,
+        monitor: Option<&Creator>,
+        mut turn: Option<Flock<File>>,
+        progress: &dyn Progress,
+    ) -> Result<Outcome, BoxFault> {
+        let mut rejections = Vec::new();
+        for mode in self.modes {
+            if let Err(rejection) = select::consider(*mode, &self.facts, &self.plan) {
+                rejections.push(rejection);
+                continue;
+            }
+            let engine = engine(*mode, self.store.home())?;
+            if let (Ids::Ranges, Some(container)) = (self.plan.user.ids, &self.subject.container) {
+                ids::remember(&self.store, container)?;
+            }
+            self.write_state(*mode, monitor)?;
+            drop(turn.take());
+            progress.note(&format!("engine {}", mode.name()));
+            match engine.run(&self.plan_for(*mode), progress) {
+                Ok(outcome) => return Ok(outcome),
+                Err(Stop::Failed(fault)) => return Err(fault),
+                Err(Stop::NotHere(why)) => {
+                    rejections.push(select::turned_out(*mode, why, &self.facts));
+                }
+            }
+        }
+        if let Some(id) = self.id.as_ref().filter(|_| self.is_new) {
+            self.store.remove_container(id)?;
+        }
+        Err(SelectError::NoEngine(rejections).into())
+    }
+
+    /// Whether the container's state is known and as `is_so` says.
+    pub(super) fn is_known(&self, is_so: impl Fn(&RunState) -> bool) -> Result<bool, BoxFault> {
+        let Some(id) = &self.id else {
+            return Ok(false);
+        };
+        Ok(!self.is_new && self.store.state(id)?.as_ref().is_some_and(is_so))
+    }
+
+    /// Says that this process is the container's guest from now on. What somebody waits for keeps the state that he
+    /// wrote: a second run in the foreground leaves it alone.
+    fn write_state(&self, mode: Mode, monitor: Option<&Creator>) -> Result<(), BoxFault> {
+        let Some(id) = &self.id else { return Ok(()) };
+        let is_up = |state: RunState| matches!(state.condition(), Condition::Up(_));
+        if monitor.is_none() && self.store.state(id)?.is_some_and(is_up) {
+            return Ok(());
+        }
+        Ok(self
+            .store
+            .set_state(id, &self.state(mode.name(), monitor))?)
+    }
+
+    fn state(&self, engine: &str, monitor: Option<&Creator>) -> RunState {
+        RunState {
+            monitor: monitor.cloned(),
+            remove: self.is_removed,
+            ..RunState::starting(engine)
+        }
     }
 
     /// The plan as `mode` gets it: the guest's environment names engine and version.

@@ -80,7 +80,7 @@ pub(super) fn beside_living(
 
 /// Lets runs of one container look for each other one after the other. Where there are no locks, two that start in
 /// the same moment do not see each other. flock(2).
-fn take_turn(container: &Container) -> Option<Flock<File>> {
+pub(super) fn take_turn(container: &Container) -> Option<Flock<File>> {
     let dir = fsx::open(&container.dir).ok()?;
     Flock::lock(dir, FlockArg::LockExclusive).ok()
 }

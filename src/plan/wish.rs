@@ -40,6 +40,8 @@ pub struct Wish {
     pub read_only: bool,
     /// `-t`.
     pub terminal: bool,
+    /// `-i`, which counts only where nobody's standard input reaches the guest.
+    pub interactive: bool,
     /// What of graphics processors is to be there.
     pub gpu: GpuWish,
     /// `--tmpfs`: `PATH[:OPTIONS]`.
@@ -82,6 +84,8 @@ pub struct Wish {
     pub kernel: Option<String>,
     /// `--label`, by name.
     pub labels: BTreeMap<String, String>,
+    /// `--annotation`, by name.
+    pub annotations: BTreeMap<String, String>,
     /// `--stop-signal`.
     pub stop_signal: Option<String>,
     /// `--stop-timeout`, in seconds; negative waits for ever.
@@ -261,6 +265,7 @@ impl Wish {
         self.cpus = later.cpus.or(self.cpus);
         self.read_only |= later.read_only;
         self.terminal |= later.terminal;
+        self.interactive |= later.interactive;
         self.gpu = self.gpu.overlaid(later.gpu);
         self.tmpfs.extend(later.tmpfs);
         self.omitted.extend(later.omitted);
@@ -282,6 +287,7 @@ impl Wish {
         self.security.extend(later.security);
         self.kernel = later.kernel.or(self.kernel);
         self.labels.extend(later.labels);
+        self.annotations.extend(later.annotations);
         self.stop_signal = later.stop_signal.or(self.stop_signal);
         self.stop_timeout = later.stop_timeout.or(self.stop_timeout);
         self.surroundings = self.surroundings.overlaid(later.surroundings);

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::base::creator::Creator;
@@ -203,6 +204,11 @@ impl Store {
         Ok(ids.into_iter().filter(is_running).collect())
     }
 
+    /// The processes on this host that run in the container `id`, as far as that can be seen.
+    pub fn processes(&self, id: &str) -> Vec<Pid> {
+        usage::processes(&format!("containers/{id}/"))
+    }
+
     pub(super) fn container_exists(&self, id: &str) -> Result<bool> {
         let path = record_path(&self.layout.container(id));
         Ok(fsx::absent_as_none(fsx::metadata(path))?.is_some())
@@ -214,7 +220,7 @@ impl Store {
         Ok(record.map(|record| Container { record, dir }))
     }
 
-    fn container_ids(&self) -> Result<Vec<String>> {
+    pub(super) fn container_ids(&self) -> Result<Vec<String>> {
         let entries = fsx::absent_as_none(fsx::read_dir(self.layout.containers()))?;
         let names = entries.unwrap_or_default().into_iter();
         Ok(names

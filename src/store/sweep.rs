@@ -86,6 +86,12 @@ impl Store {
         for dir in self.layout.private() {
             self.sweep_private(&dir, &judge, &mut swept)?;
         }
+        for id in self.sweep_ended()? {
+            swept.removed.push(Removed {
+                path: format!("containers/{id}"),
+                bytes: 0,
+            });
+        }
         self.sweep_siblings(&judge, &mut swept)?;
         for path in self.sweep_names()? {
             swept.removed.push(Removed {

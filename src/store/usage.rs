@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use nix::unistd::Pid;
+
 use crate::base::fsx;
 
 /// Bytes read of one process's mounts or arguments.
@@ -35,4 +37,29 @@ pub(super) fn in_use(names: &BTreeSet<String>) -> BTreeSet<String> {
         }
     }
     used
+}
+
+/// The processes of this host in whose root something of `name` is mounted that is not in ours, and PRoots whose guest's
+/// root is in it. Somebody who only works on the files there, or has them as an argument, is none. proc_pid_mountinfo(5).
+pub(super) fn processes(name: &str) -> Vec<Pid> {
+    let own = fsx::read_link("/proc/self/ns/mnt").ok();
+    let mut found = Vec::new();
+    for pid in fsx::names("/proc") {
+        let Ok(number) = pid.parse::<i32>() else {
+            continue;
+        };
+        let has = |file: &str| {
+            let bytes = fsx::read(format!("/proc/{pid}/{file}"), PROC_LIMIT).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).contains(name)
+        };
+        let is_elsewhere = || fsx::read_link(format!("/proc/{pid}/ns/mnt")).ok() != own;
+        let is_proot = || {
+            let program = fsx::read_link(format!("/proc/{pid}/exe"));
+            program.is_ok_and(|program| program.ends_with("proot")) && has("cmdline")
+        };
+        if number != Pid::this().as_raw() && (is_elsewhere() && has("mountinfo") || is_proot()) {
+            found.push(Pid::from_raw(number));
+        }
+    }
+    found
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::unistd::{ForkResult, Pid};
@@ -80,6 +81,107 @@ pub fn die_with(parent: Pid) -> io::Result<()> {
     }
     // It ended before the call; nobody is left to tell.
     exit(125)
+}
+
+/// Makes this process the parent of every descendant whose own parent ends. prctl(2), PR_SET_CHILD_SUBREAPER.
+pub fn adopt_orphans() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}
+
+/// Closes every descriptor but the first three and those in `keep`. Only for a process that
+/// has just been forked and goes its own way: whoever believed to own one of them is gone.
+pub fn close_all_but(keep: &[RawFd]) {
+    let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let open: Vec<RawFd> = names
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for fd in open {
+        if fd > 2 && !keep.contains(&fd) {
+            // SAFETY: nothing that still runs in this process uses the descriptor ; that
+            // of the listing itself is closed already, which only gives EBADF.
+            unsafe { libc::close(fd) };
+        }
+    }
+}
+
+/// Takes a child that has ended off the kernel's list, and says how it ended: with a status, or by a signal.
+/// With [`Wait::Not`], `None` where all still live; an error (ECHILD) where there is none at all. waitpid(2).
+pub fn reap(wait: Wait) -> io::Result<Option<(Pid, Result<u8, i32>)>> {
+    let flags = match wait {
+        Wait::Not => libc::WNOHANG,
+        Wait::ForOne => 0,
+    };
+    loop {
+        let mut status = 0;
+        // SAFETY: the kernel writes one `int` into `status`, which outlives the call. nix's own knows no
+        // real-time signals.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
+        match pid {
+            0 => return Ok(None),
+            1.. if libc::WIFEXITED(status) => {
+                let code = libc::WEXITSTATUS(status) as u8;
+                return Ok(Some((Pid::from_raw(pid), Ok(code))));
+            }
+            1.. => return Ok(Some((Pid::from_raw(pid), Err(libc::WTERMSIG(status))))),
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// Whether [`reap`] waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// It looks, and returns.
+    Not,
+    /// Until one child has ended.
+    ForOne,
+}
+
+/// A process that is held on to: what is done to it cannot happen to another that got its number. pidfd_open(2).
+#[derive(Debug)]
+pub struct Handle(OwnedFd);
+
+impl Handle {
+    /// Holds on to the process `pid`. Linux before 5.3 has no such thing (ENOSYS).
+    pub fn open(pid: Pid) -> io::Result<Handle> {
+        // SAFETY: takes no pointer; a descriptor that it returns is new and belongs to nobody else.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just returned this descriptor, a small number, to us alone.
+        Ok(Handle(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+    }
+
+    /// Sends a signal by its number. pidfd_send_signal(2).
+    pub fn send(&self, signal: i32) -> io::Result<()> {
+        let fd = self.0.as_raw_fd();
+        let none = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: a null `info` stands for what kill(2) would send; the descriptor is ours and open.
+        match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, none, 0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// The descriptor, which becomes readable when the process ends.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Makes the terminal on `fd` that of this session, which this process leads and which has none. ioctl_tty(2), TIOCSCTTY.
+pub fn take_terminal(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the argument is a number, and 0 steals the terminal from nobody.
+    match unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSCTTY as _, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Ends this process at once, without the exit handlers that a child shares with its parent. _exit(2).

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -52,6 +53,29 @@ pub fn restore_caller() {
     }
 }
 
+/// Gives every signal its default meaning, as if nobody had called us; for a guest that outlives our caller. A shell
+/// starts what it puts into the background with SIGINT ignored, `nohup` with SIGHUP.
+pub fn forget_caller() {
+    PIPE_IGNORED.store(false, Ordering::Relaxed);
+    CHILD_IGNORED.store(false, Ordering::Relaxed);
+    for signal in 1..=libc::SIGRTMAX() {
+        // Until its exec this process wants errors of its pipes, not to be ended by them; see `restore_caller`.
+        if signal != libc::SIGPIPE {
+            // SAFETY: the default action runs no code of ours; KILL, STOP and those of the C library answer EINVAL.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    }
+}
+
+/// Sends a signal by its number. kill(2); nix's own knows no real-time signals.
+pub fn send(pid: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: the call takes two numbers, and no memory of ours.
+    match unsafe { libc::kill(pid.as_raw(), signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// The signals of this process set aside, so that none is lost between a fork and
 /// [`Held::pass_on`]. The caller's mask comes back with [`Held::release`].
 #[derive(Debug)]
@@ -82,6 +106,18 @@ impl Held {
     /// Gives the caller's mask back; for the child, before its exec.
     pub fn release(self) -> nix::Result<()> {
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None)
+    }
+
+    /// For the child that becomes a guest which outlives our caller: no signal is held any more.
+    pub fn forget(self) -> nix::Result<()> {
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+    }
+
+    /// The signals that arrive, as a descriptor that can be polled and does not block. signalfd(2).
+    pub fn arrivals(&self) -> nix::Result<SignalFd> {
+        let mut all = SigSet::all();
+        OURS.iter().for_each(|signal| all.remove(*signal));
+        SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
     }
 
     /// Passes every signal on to `child` until it has ended, and returns how it ended.

@@ -93,6 +93,7 @@ fn act(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
         },
         name: given.text("--name")?,
         engine: None,
+        ..Request::default()
     };
     let mut reach = image::reach(given, here)?;
     let home = here.meant.home()?;

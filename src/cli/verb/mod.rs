@@ -1,5 +1,6 @@
 //! The verbs: one file each with its flags, its help and its call into `ops`.
 
+mod attach;
 mod clone;
 mod completions;
 mod config;
@@ -15,26 +16,32 @@ mod images;
 mod import;
 mod inspect;
 mod install;
+mod kill;
 mod licenses;
 mod load;
 pub(crate) mod login;
 mod logout;
+mod logs;
 mod man;
 mod name;
 mod protect;
 mod ps;
 mod pull;
 mod rename;
+mod restart;
 mod rm;
 mod rmi;
 mod rmname;
 mod run;
 mod setup;
+mod start;
+mod stop;
 mod tag;
 mod unprotect;
 mod verify;
 mod version;
 mod volume;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -86,6 +93,13 @@ pub(crate) const ALL: &[Row] = &[
     row::<run::Run>(),
     row::<create::Create>(),
     row::<exec::Exec>(),
+    row::<start::Start>(),
+    row::<stop::Stop>(),
+    row::<restart::Restart>(),
+    row::<kill::Kill>(),
+    row::<wait::Wait>(),
+    row::<logs::Logs>(),
+    row::<attach::Attach>(),
     row::<pull::Pull>(),
     row::<ps::Ps>(),
     row::<images::Images>(),

@@ -10,9 +10,12 @@ use crate::ops::containers;
 
 #[derive(clap::Args)]
 pub(crate) struct Rm {
-    /// Also one in which something runs
+    /// Also one in which something runs: it is killed first
     #[arg(short, long)]
     force: bool,
+    /// Anonymous volumes, too; they are part of the container and always go with it
+    #[arg(short, long)]
+    volumes: bool,
     /// Names or ids
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
@@ -25,7 +28,7 @@ impl Verb for Rm {
     const MORE: &'static str = "\
 Examples:
   coracle rm tools
-  coracle rm $(coracle ps -q)";
+  coracle rm -f $(coracle ps -aq)";
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let home = meant.home()?;

@@ -1,6 +1,7 @@
 //! `coracle run`: run a program in a container.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -8,8 +9,10 @@ use clap::ValueEnum;
 use crate::base::fault::BoxFault;
 use crate::cli::meant::Meant;
 use crate::cli::render;
+use crate::cli::typed::Misuse;
 use crate::cli::verb::Verb;
 use crate::cli::verb::flags::{ContainerFlags, ImageFlags, target_and_args};
+use crate::ops::life;
 use crate::ops::reach::Reach;
 use crate::ops::run::{self, Lifetime, Request};
 
@@ -19,6 +22,15 @@ pub(crate) struct Run {
     /// Keep nothing: what the guest writes vanishes with it
     #[arg(long)]
     rm: bool,
+    /// Let it run without this terminal, print its id, and return
+    #[arg(short, long)]
+    detach: bool,
+    /// Write the container's id into this file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    cidfile: Option<PathBuf>,
+    /// Share only these of our streams: stdin, stdout, stderr (repeatable)
+    #[arg(short, long, value_name = "STREAM")]
+    attach: Vec<String>,
     /// Call the new container so
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -62,6 +74,9 @@ A container keeps what the guest writes, and can be run again by its name; with 
 kept. Flags stand before the image: all words behind it belong to the guest. Network, processes
 and users are the host's; this is no security boundary.
 
+With -d the guest goes on when you log out, its output is kept for `coracle logs`, and `coracle stop`
+ends it. With --rm its container is removed after it.
+
 With --nvidia or --gpus the host's driver is found anew at each run, and its files appear in the
 guest's /usr/local/nvidia; the image needs none. `coracle gpu list` shows what there is to choose, and
 why something is left out. Without a flag that chooses, `-e NVIDIA_VISIBLE_DEVICES=…` counts, else
@@ -75,6 +90,7 @@ Examples:
   coracle run --rm -v $PWD:/work -w /work python:3.13 python train.py
   coracle run --name tools debian apt-get update
   coracle run tools sh -c 'echo this container still has what it fetched'
+  coracle run -d --name web nginx && coracle logs -f web
   coracle run --rm --nvidia ubuntu nvidia-smi
   coracle run --rm --gpus 0,1 -v $PWD:/work -w /work pytorch/pytorch python train.py
   coracle run --rm --rocm rocm/pytorch rocminfo
@@ -83,6 +99,14 @@ Examples:
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let (target, args) = target_and_args(self.words)?;
+        if self.detach && !self.attach.is_empty() {
+            return Err(Misuse::of(
+                "`--attach` cannot be used with `--detach`: its output goes to `coracle logs`"
+                    .to_owned(),
+            )
+            .into());
+        }
+        let attach = self.attach.iter().map(|stream| stream.parse());
         let request = Request {
             target,
             options: self.container.into_options(args, meant)?,
@@ -93,6 +117,8 @@ Examples:
             },
             name: self.name,
             engine: self.engine,
+            cidfile: self.cidfile,
+            attach: attach.collect::<Result<_, _>>()?,
         };
         let reach = Reach {
             pull: self.image.pull(meant),
@@ -101,6 +127,10 @@ Examples:
         };
         let progress = meant.progress();
         match self.explain {
+            None if self.detach => {
+                let id = life::detach(&request, &reach, &*progress)?;
+                render::text(&format!("{id}\n"))
+            }
             None => run::run(&request, &reach, &*progress),
             Some(form) => {
                 let explanation = run::explain(&request, &reach, &*progress)?;

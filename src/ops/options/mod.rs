@@ -48,6 +48,8 @@ pub struct Options {
     pub workdir: Option<OsString>,
     /// `--tty`.
     pub tty: bool,
+    /// `--interactive`.
+    pub interactive: bool,
     /// `--kernel`.
     pub kernel: Option<String>,
     /// Files.
@@ -130,6 +132,7 @@ impl Options {
             environment,
             workdir: self.workdir.map(Text),
             terminal: self.tty,
+            interactive: self.interactive,
             kernel: self.kernel,
             host_environment: self.hostenv,
             no_meta: self.nometa,

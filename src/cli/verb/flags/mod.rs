@@ -166,6 +166,7 @@ impl ContainerFlags {
             nometa: self.nometa,
             workdir: self.workdir,
             tty: self.tty,
+            interactive: self.interactive,
             files: self.files.into_options(),
             account: self.account.into_options(),
             network: self.network.into_options(),

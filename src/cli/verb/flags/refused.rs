@@ -91,14 +91,6 @@ const NOT_WINDOWS: (&str, &str) = (WINDOWS, LEAVE);
 
 /// In the order of Docker's reference.
 const REFUSED: &[Refused] = &[
-    value(
-        "--attach",
-        Some("-a"),
-        (
-            "a guest in the foreground always has all three streams",
-            "leave it away, and send a stream that you do not want to `/dev/null` in the shell",
-        ),
-    ),
     value("--blkio-weight", None, DISK),
     value("--blkio-weight-device", None, DISK),
     value("--cap-add", None, RIGHTS),
