@@ -20,7 +20,7 @@ use crate::store::{ImageRecord, Lease, Store};
 /// What an image is called that has no name in its archive; its digest follows.
 const NAMELESS: &str = "localhost/loaded";
 /// The full name of an entry of an OCI layout, as containerd and Docker write it.
-const FULL_NAME: &str = "io.containerd.image.name";
+pub(super) const FULL_NAME: &str = "io.containerd.image.name";
 
 /// One name of one image that was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ fn load_into(
 }
 
 /// The familiar name with its tag, which Docker shows here.
-fn with_tag(reference: &Reference) -> String {
+pub(super) fn with_tag(reference: &Reference) -> String {
     let familiar = reference.familiar();
     match (familiar.rsplit('/').next(), reference.tag()) {
         (Some(last), Some(tag)) if !last.contains(':') => format!("{familiar}:{tag}"),

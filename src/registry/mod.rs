@@ -13,6 +13,7 @@ mod proxy;
 mod reply;
 mod retry;
 mod roots;
+mod search;
 mod token;
 mod transport;
 mod url;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use blob::BlobStream;
 pub use error::RegistryError;
 pub use manifest::Served;
+pub use search::{Found, search, tags};
 pub use token::Login;
 
 use crate::base::path::HostPath;
@@ -95,9 +97,13 @@ impl<'a> Registry<'a> {
 
     /// The URL of `path` below `/v2/`.
     fn url(&self, path: &str) -> Result<Url, RegistryError> {
+        self.address(&format!("/v2/{path}"))
+    }
+
+    /// The URL of `path`, which starts with a slash.
+    fn address(&self, path: &str) -> Result<Url, RegistryError> {
         let at = |scheme| {
-            let path = format!("/v2/{path}");
-            Url::new(scheme, &self.api_host, &path).ok_or_else(|| RegistryError::Protocol {
+            Url::new(scheme, &self.api_host, path).ok_or_else(|| RegistryError::Protocol {
                 host: self.api_host.clone(),
                 how: "it has no web address".into(),
             })

@@ -12,6 +12,7 @@ mod flags;
 mod gc;
 mod gpu;
 mod help;
+mod history;
 mod images;
 mod import;
 mod inspect;
@@ -23,6 +24,7 @@ pub(crate) mod login;
 mod logout;
 mod logs;
 mod man;
+mod manifest;
 mod name;
 mod protect;
 mod ps;
@@ -33,6 +35,8 @@ mod rm;
 mod rmi;
 mod rmname;
 mod run;
+mod save;
+mod search;
 mod setup;
 mod start;
 mod stop;
@@ -110,7 +114,11 @@ pub(crate) const ALL: &[Row] = &[
     row::<export::Export>(),
     row::<import::Import>(),
     row::<load::Load>(),
+    row::<save::Save>(),
     row::<tag::Tag>(),
+    row::<search::Search>(),
+    row::<manifest::Manifest>(),
+    row::<history::History>(),
     row::<protect::Protect>(),
     row::<unprotect::Unprotect>(),
     row::<name::Name>(),
