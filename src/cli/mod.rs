@@ -4,6 +4,7 @@
 //! Only here is anything printed, a flag read, or a fault turned into an exit status.
 
 mod config;
+mod groups;
 mod help;
 mod meant;
 mod render;
@@ -28,6 +29,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     if let Some(words) = udocker::words_of(&args) {
         return udocker::main(words);
     }
+    let args = groups::expanded(&args).unwrap_or(args);
     let verb = verb::named_in(&args);
     carry_out(&args).unwrap_or_else(|failure| {
         failure.voice.error(&*failure.fault);

@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::base::fault::{Fault, Kind};
+use crate::cli::groups;
 use crate::cli::report::Format;
 use crate::cli::verb::{self, Row};
 
@@ -22,7 +23,9 @@ Examples:
   coracle run --rm -v $PWD:/work -w /work python:3.13 python train.py
   coracle run -d --name web nginx          a server that goes on running
   coracle run --rm --nvidia ubuntu nvidia-smi
-  coracle doctor                           what this host allows";
+  coracle doctor                           what this host allows
+
+Docker's groups are understood as well: `coracle container ls`, `image pull`, `system prune`.";
 
 /// Flags that every command takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -113,7 +116,10 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Typed, Misuse> {
     let first = args.get(1).and_then(|word| word.to_str());
     let mut command = match first.and_then(verb::named) {
         Some(only) => command([only]),
-        None => command(verb::ALL),
+        None => {
+            docker_only(args)?;
+            command(verb::ALL)
+        }
     };
     let mut words = Cow::Borrowed(args);
     let matches = loop {
@@ -137,6 +143,29 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Typed, Misuse> {
         // As Docker and udocker: asked nothing, say what could be asked.
         None => Ok(Typed::Text(command.render_help().to_string())),
     }
+}
+
+/// Refuses what only Docker has, with what to do instead.
+fn docker_only(args: &[OsString]) -> Result<(), Misuse> {
+    if let Some((name, instead)) = groups::instead(args) {
+        return Err(Misuse {
+            message: format!("there is no `{name}` here"),
+            hints: vec![instead.to_owned()],
+        });
+    }
+    let Some((group, commands)) = groups::commands_of(args) else {
+        return Ok(());
+    };
+    let commands: Vec<_> = commands.iter().map(|name| format!("`{name}`")).collect();
+    Err(Misuse {
+        message: format!(
+            "`{group}` needs one of its commands: {}",
+            commands.join(", ")
+        ),
+        hints: vec![format!(
+            "each is also a command by itself, see `coracle --help`"
+        )],
+    })
 }
 
 /// `words` with `--switch=true` as `--switch`, and without `--switch=false`: a switch of Docker's takes a truth value.

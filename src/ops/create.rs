@@ -74,7 +74,7 @@ impl Fault for CreateError {
 }
 
 /// What is to be run: an image, perhaps with a container's own changes over it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Subject {
     pub(super) container: Option<Container>,
     pub(super) image: Option<ImageRecord>,

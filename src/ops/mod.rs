@@ -6,6 +6,7 @@ mod beside;
 pub mod clone;
 pub mod containers;
 pub mod create;
+pub mod diff;
 pub mod doctor;
 pub mod exec;
 pub mod export;

@@ -29,5 +29,6 @@ mod regression;
 mod select;
 mod store;
 mod tidy;
+mod trees;
 mod udocker;
 mod users;

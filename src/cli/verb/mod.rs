@@ -5,6 +5,7 @@ mod clone;
 mod completions;
 mod config;
 mod create;
+mod diff;
 mod doctor;
 mod exec;
 mod export;
@@ -104,6 +105,7 @@ pub(crate) const ALL: &[Row] = &[
     row::<wait::Wait>(),
     row::<logs::Logs>(),
     row::<attach::Attach>(),
+    row::<diff::Diff>(),
     row::<pull::Pull>(),
     row::<ps::Ps>(),
     row::<images::Images>(),

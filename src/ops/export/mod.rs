@@ -14,6 +14,7 @@ use crate::ops::containers::familiar;
 use crate::ops::tarball::{Member, Tarball};
 use crate::store::{Container, Store};
 use tree::GuestTree;
+pub(super) use tree::list;
 
 /// The name of our record in an archive of [`Form::Clone`].
 pub(super) const RECORD: &str = "coracle.json";

@@ -268,7 +268,7 @@ fn add_device(
 
 /// Lists `trees`, and tells whose files count as root's. What a guest made as one of the caller's sub-ids only root of a
 /// namespace with these may read, so this process enters one where there is such a file.
-fn list(trees: &[HostPath]) -> Result<(Listing, (u32, u32)), BoxFault> {
+pub(in crate::ops) fn list(trees: &[HostPath]) -> Result<(Listing, (u32, u32)), BoxFault> {
     let own = (geteuid().as_raw(), getegid().as_raw());
     let is_foreign = |listing: &Listing| {
         let others = |item: &Item| item.meta.uid() != own.0;
