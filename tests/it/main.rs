@@ -11,6 +11,7 @@ mod support;
 
 mod change_engine;
 mod cli;
+mod commands;
 mod config;
 mod embed;
 mod engine;

@@ -1,0 +1,1 @@
+//! Servers that start, serve a client on loopback, and stop.
