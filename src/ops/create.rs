@@ -12,13 +12,14 @@ use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::{ImageConfig, RunConfig};
 use crate::oci::source::Source as ImageSource;
 use crate::ops::facts::Gathered;
+use crate::ops::ids;
 use crate::ops::options::Options;
 use crate::ops::pull;
 use crate::ops::reach::Reach;
 use crate::ops::volume;
 use crate::plan::binds;
 use crate::plan::wish::{Facts, GpuWish, Wish};
-use crate::plan::{Root, RunPlan, Source, View, build};
+use crate::plan::{Ids, Root, RunPlan, Source, View, build};
 use crate::store::{Container, ImageRecord, Store, StoreError};
 
 /// What to create.
@@ -80,6 +81,7 @@ pub(super) struct Subject {
     pub(super) image: Option<ImageRecord>,
     pub(super) config: RunConfig,
     pub(super) lower: HostPath,
+    pub(super) sidecar: HostPath,
     pub(super) wish: Wish,
     /// Where it was found.
     pub(super) store: Store,
@@ -204,6 +206,7 @@ pub(super) fn of_container(store: &Store, container: Container) -> Result<Subjec
     Ok(Subject {
         config: ImageConfig::parse(&config)?.config,
         lower: tree.rootfs,
+        sidecar: tree.sidecar,
         container: Some(container),
         image: None,
         wish,
@@ -224,6 +227,7 @@ fn of_image(
     Ok(Subject {
         config: ImageConfig::parse(&config)?.config,
         lower: tree.rootfs,
+        sidecar: tree.sidecar,
         container: None,
         image: Some(image),
         wish: Wish::default(),
@@ -240,7 +244,10 @@ impl Subject {
 
     /// The plan for its wish, by one of `modes`; sources of mounts are looked at.
     pub(super) fn plan_for(&self, view: View, modes: &[Mode]) -> Result<RunPlan, BoxFault> {
-        let plan = self.plan_of_running(view, modes)?;
+        let mut plan = self.plan_of_running(view, modes)?;
+        if plan.user.ids == Ids::Ranges {
+            plan.user.owners = ids::owners(&self.sidecar)?;
+        }
         // Volumes are made when the guest starts.
         let volumes = binds::named(&self.wish)?;
         let is_volume = |path: &HostPath| {

@@ -1,17 +1,26 @@
 //! Which runs need more than one id: an image with a program that changes its user, a container that had other ids.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use crate::base::env;
 use crate::base::fault::BoxFault;
-use crate::base::path::{GuestPath, RootDir};
+use crate::base::fsx;
+use crate::base::path::{GuestPath, HostPath, RootDir};
 use crate::base::subids::{self, Trial};
 use crate::engine::select::Mode;
+use crate::layer::{EntryKind, Sidecar, Truth};
 use crate::oci::config::RunConfig;
 use crate::ops::setup;
+use crate::plan::Owner;
 use crate::plan::wish::{Changer, OtherIds, Userns, Wish};
 use crate::store::{Container, Store};
 
 /// Programs by which entry points give up being root. Of others such as su(1) most images have one and need none.
 const PROGRAMS: [&str; 2] = ["gosu", "su-exec"];
+
+/// The largest list of owners that is read (bytes).
+const MAX_SIDECAR: u64 = 1 << 30;
 
 /// Where images have them.
 const DIRECTORIES: [&str; 6] = [
@@ -58,6 +67,25 @@ pub(super) fn remember(store: &Store, container: &Container) -> Result<(), BoxFa
     let options = serde_json::to_value(wish);
     let options = options.expect("a wish has neither maps with odd keys nor failing parts");
     Ok(store.set_options(container.record.clone(), options)?)
+}
+
+/// What of an image's tree belongs to others than root, or runs as its owner whoever starts it.
+pub(super) fn owners(sidecar: &HostPath) -> Result<Vec<Owner>, BoxFault> {
+    let bytes = fsx::read_if_there(sidecar, MAX_SIDECAR)?;
+    let sidecar = bytes.map(|bytes| Sidecar::decode(&bytes)).transpose()?;
+    let truths = sidecar.unwrap_or_default().truths.into_iter();
+    let is_told = |truth: &Truth| {
+        let on_disk = !matches!(truth.kind, EntryKind::CharDevice | EntryKind::BlockDevice);
+        let acts = truth.kind == EntryKind::File && truth.mode & 0o6000 != 0;
+        on_disk && (acts || (truth.uid, truth.gid) != (0, 0))
+    };
+    let owner = |truth: Truth| Owner {
+        path: GuestPath::root().join(OsStr::from_bytes(&truth.path)),
+        uid: truth.uid,
+        gid: truth.gid,
+        mode: truth.mode,
+    };
+    Ok(truths.filter(is_told).map(owner).collect())
 }
 
 fn find(trees: &[RootDir]) -> Option<String> {

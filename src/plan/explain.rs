@@ -99,6 +99,7 @@ pub fn json(plan: &RunPlan) -> Value {
             "gid": plan.user.gid,
             "groups": plan.user.groups,
             "keepsGroups": plan.user.keeps_groups,
+            "owners": plan.user.owners.len(),
             "ids": ids(plan.user.ids).0,
         },
         "hostname": plan.hostname,

@@ -234,6 +234,21 @@ pub struct UserView {
     pub keeps_groups: bool,
     /// How ids inside are backed by ids of the host.
     pub ids: Ids,
+    /// What of the image's tree belongs to others than root; looked up only where such ids exist.
+    pub owners: Vec<Owner>,
+}
+
+/// To whom something of the image's tree belongs, which on disk is all the caller's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Where it lies; links in it have been followed, the last component may be one itself.
+    pub path: GuestPath,
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Permission bits with setuid, setgid and sticky.
+    pub mode: u32,
 }
 
 /// How ids inside the container are backed by ids of the host.

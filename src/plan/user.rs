@@ -63,6 +63,7 @@ pub fn identity(wish: &Wish, facts: &Facts<'_>, mounts: &[Mount]) -> Result<Iden
             groups,
             keeps_groups,
             ids,
+            owners: Vec::new(),
         },
         home: OsString::from_vec(home),
         notes: note.into_iter().collect(),

@@ -48,6 +48,7 @@ fn plan() -> RunPlan {
             groups: Vec::new(),
             keeps_groups: false,
             ids: Ids::Single,
+            owners: Vec::new(),
         },
         hostname: None,
         cpus: None,

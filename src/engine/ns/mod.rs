@@ -14,6 +14,7 @@ mod farm;
 mod identity;
 mod join;
 mod network;
+mod owners;
 mod pretend;
 mod ranges;
 mod refusal;
@@ -123,6 +124,9 @@ fn become_guest(plan: &RunPlan, root: &HostPath, program: &Program) -> Stop {
 
 fn complete(plan: &RunPlan, root: &HostPath) -> Result<(), GuestError> {
     let inside = RootDir::new(root.clone());
+    if plan.user.ids == Ids::Ranges {
+        owners::give(plan, &inside)?;
+    }
     binds::write_files(&plan.files, &inside)?;
     binds::make_links(&plan.links, &inside)?;
     binds::mount_all(&plan.mounts, &inside)?;

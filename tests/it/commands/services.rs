@@ -80,10 +80,7 @@ fn redis(reader: &Reader, options: &str) {
         .success()
         .mentions("PONG");
     reader
-        .types(
-            "docker exec some-redis stat -c %U /data/dump.rdb",
-            "",
-        )
+        .types("docker exec some-redis stat -c %U /data/dump.rdb", "")
         .success()
         .mentions("redis\n");
     stop(
