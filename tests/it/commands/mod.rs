@@ -2,9 +2,8 @@
 //!
 //! `docker` is a link to coracle on the reader's PATH, and the name of an image becomes that of the fixture made in its
 //! manner (`ci/fixtures`, stage `services`); everything else of a line stays, quotes and `$PWD` included. [`table`] has
-//! what can be said in a row, [`services`] the stories of servers that start, serve and stop.
+//! what can be said in a row.
 
-mod services;
 mod table;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -81,9 +80,8 @@ impl Reader {
     /// Types a line, on a terminal where it asks for one; `input` is typed after it.
     fn types(&self, line: &str, input: &str) -> Output {
         let typed = self.line(line);
-        let asks = [" -it ", " -ti ", " -i -t "]
-            .iter()
-            .any(|flags| line.contains(flags));
+        let flags = [" -it ", " -ti ", " -i -t ", " -t -i "];
+        let asks = flags.iter().any(|flags| line.contains(flags));
         let run = match asks {
             true => self.shell(&["script", "-q", "-e", "-c", &typed, "/dev/null"]),
             false => self.shell(&["sh", "-c", &typed]),

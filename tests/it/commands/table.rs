@@ -319,7 +319,7 @@ const TOOLS: &[Row] = &[
     )
     .fails(1, ""),
     row(
-        "docker run --rm postgres postgres --version",
+        "docker run --rm postgres psql --version",
         "as postgres",
         &["PostgreSQL"],
     ),
@@ -329,9 +329,9 @@ const TOOLS: &[Row] = &[
         &["Redis server v="],
     ),
     row(
-        "docker run --rm nginx nginx -T",
+        "docker run --rm nginx nginx -V 2>&1 | cat",
         "entry point, then nginx",
-        &["ready for start up", "worker_processes"],
+        &["ready for start up", "nginx version: "],
     ),
     row(
         "docker run --rm alpine su-exec server id",

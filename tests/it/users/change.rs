@@ -53,7 +53,7 @@ fn what_is_theirs_in_the_image_is_theirs_in_the_guest() {
     again(&[]).success().prints("root\nredis");
     again(&["-u", "nginx"]).success().prints("root\nredis");
     again(&["--userns=single"])
-        .exits(2)
+        .exits(125)
         .complains("`--userns` is for new containers");
     again(&["--engine=proot"])
         .exits(125)
@@ -78,7 +78,8 @@ fn without_other_ids_the_image_runs_and_a_warning_says_how() {
         "-ec",
         "mount --bind \"$0\" /etc/subuid; exec \"$@\"",
     ];
-    run(&sandbox, &[], "alpine", &["id", "-u"])
+    sandbox
+        .coracle(["run", "--rm", &fixture::service("alpine"), "id", "-u"])
         .behind(
             host.map(std::ffi::OsString::from)
                 .into_iter()
