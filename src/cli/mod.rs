@@ -9,6 +9,7 @@ mod help;
 mod meant;
 mod render;
 pub mod report;
+mod table;
 mod typed;
 mod udocker;
 mod verb;

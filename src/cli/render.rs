@@ -7,10 +7,12 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use terminal_size::{Width, terminal_size_of};
 
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::progress::{Progress, Track};
 use crate::cli::report::{Format, Level, Voice, plain, plain_json};
+use crate::cli::table;
 
 /// Standard output does not take what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -89,9 +91,22 @@ pub(crate) fn lines(lines: impl Iterator<Item = String>) -> Result<ExitCode, Box
     text(&lines.map(|line| line + "\n").collect::<String>())
 }
 
-/// Writes a table to stdout.
+/// Writes a table to stdout; on a terminal, one that fits.
 pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> Result<ExitCode, BoxFault> {
-    text(&columns(heading, rows))
+    text(&match terminal_width() {
+        Some(width) => columns(heading, &table::fitted(heading, rows, width)),
+        None => columns(heading, rows),
+    })
+}
+
+/// How many columns the terminal has that stdout is; `None` where it is none.
+pub(crate) fn terminal_width() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = stdout
+        .is_terminal()
+        .then(|| terminal_size_of(&stdout))
+        .flatten();
+    size.map(|(Width(columns), _)| usize::from(columns))
 }
 
 /// A heading and rows in columns, each as wide as its widest cell.
@@ -218,9 +233,14 @@ impl Bars {
 
 impl Progress for Bars {
     fn begin(&self, label: &str, total: Option<u64>) -> Box<dyn Track> {
+        // A line that is longer than the terminal would be broken, and drawn anew below itself.
+        let stderr = io::stderr();
+        let columns = terminal_size_of(&stderr).map_or(80, |(Width(columns), _)| columns);
         let form = match total {
-            Some(_) => "{prefix:24!} {bar:30} {bytes:>12} of {total_bytes:12} {msg}",
-            None => "{prefix:24!} {spinner} {bytes:>12} {msg}",
+            Some(_) if columns < 64 => "{prefix:12!} {wide_bar} {percent:>3}% {msg}",
+            Some(_) => "{prefix:20!} {wide_bar} {bytes:>10} of {total_bytes:10} {msg:9}",
+            None if columns < 64 => "{prefix:12!} {spinner} {bytes:>10} {msg}",
+            None => "{prefix:20!} {spinner} {bytes:>10} {msg}",
         };
         let style = ProgressStyle::with_template(form);
         let bar = match total {

@@ -4,7 +4,7 @@ use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::path::HostPath;
 use crate::oci::source::Source;
 use crate::ops::life;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// One container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub fn add_name(home: &HostPath, name_or_id: &str, name: &str) -> Result<(), Box
 pub fn rename(home: &HostPath, old: &str, new: &str) -> Result<(), BoxFault> {
     let store = Store::open(home.clone())?;
     let id = store.named(old)?;
-    let id = id.ok_or_else(|| StoreError::NoContainer(old.to_owned()))?;
+    let id = id.ok_or_else(|| store.no_container(old))?;
     store.add_name(new, &id)?;
     store.remove_name(old)?;
     Ok(())
@@ -103,6 +103,7 @@ pub fn rename(home: &HostPath, old: &str, new: &str) -> Result<(), BoxFault> {
 
 /// Takes a name away from its container, which stays; returns the container's id.
 pub fn remove_name(home: &HostPath, name: &str) -> Result<String, BoxFault> {
-    let id = Store::open(home.clone())?.remove_name(name)?;
-    Ok(id.ok_or_else(|| StoreError::NoContainer(name.to_owned()))?)
+    let store = Store::open(home.clone())?;
+    let id = store.remove_name(name)?;
+    Ok(id.ok_or_else(|| store.no_container(name))?)
 }

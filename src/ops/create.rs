@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx::{self, PathError};
+use crate::base::near;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::engine::select::{self, EngineWish, Mode};
@@ -13,6 +14,7 @@ use crate::oci::config::{ImageConfig, RunConfig};
 use crate::oci::source::Source as ImageSource;
 use crate::ops::facts::Gathered;
 use crate::ops::ids;
+use crate::ops::images;
 use crate::ops::options::Options;
 use crate::ops::pull;
 use crate::ops::reach::Reach;
@@ -128,7 +130,16 @@ pub(super) fn find(
         None => of_image(store, target, reach, progress).map_err(|cause| {
             if may_be_name(target) {
                 let target = target.to_owned();
-                NeitherNor { target, cause }.into()
+                let known = store.names().unwrap_or_default().into_iter();
+                let known = known.map(|(name, _)| name);
+                let known: Vec<String> = known.chain(images::familiar_names(store)).collect();
+                let meant = near::question(&target, known.iter().map(String::as_str));
+                NeitherNor {
+                    target,
+                    cause,
+                    meant,
+                }
+                .into()
             } else {
                 cause
             }
@@ -146,6 +157,7 @@ fn may_be_name(word: &str) -> bool {
 struct NeitherNor {
     target: String,
     cause: BoxFault,
+    meant: Option<String>,
 }
 
 impl fmt::Display for NeitherNor {
@@ -170,7 +182,8 @@ impl Fault for NeitherNor {
     }
 
     fn hints(&self) -> Vec<String> {
-        let mut hints = self.cause.hints();
+        let mut hints: Vec<String> = self.meant.iter().cloned().collect();
+        hints.extend(self.cause.hints());
         hints.push("`coracle ps` lists the containers, `coracle images` the images".to_owned());
         hints
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::digest::Digest;
 use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::near;
 use crate::base::path::HostPath;
 use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::ImageConfig;
@@ -43,6 +44,14 @@ pub enum FindError {
     /// Nothing in the store has this name or digest.
     #[error("there is no image `{0}` in the store")]
     None(String),
+    /// The same, and something is called nearly so.
+    #[error("there is no image `{text}` in the store")]
+    Mistyped {
+        /// What was given.
+        text: String,
+        /// What may have been meant.
+        meant: String,
+    },
     /// The digits are the start of several images' digests.
     #[error("`{text}` is the start of {count} images' digests, expected one")]
     Ambiguous {
@@ -53,18 +62,22 @@ pub enum FindError {
     },
 }
 
+/// The way out where there is no image.
+const LIST: &str = "`coracle images` lists them, `coracle pull` fetches one";
+
 impl Fault for FindError {
     fn kind(&self) -> Kind {
         match self {
-            FindError::None(_) => Kind::NotFound,
+            FindError::None(_) | FindError::Mistyped { .. } => Kind::NotFound,
             FindError::Ambiguous { .. } => Kind::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            FindError::None(_) => {
-                vec!["`coracle images` lists them, `coracle pull` fetches one".into()]
+            FindError::None(_) => vec![LIST.to_owned()],
+            FindError::Mistyped { meant, .. } => {
+                vec![format!("did you mean `{meant}`?"), LIST.to_owned()]
             }
             FindError::Ambiguous { .. } => vec!["give more digits".into()],
         }
@@ -92,6 +105,28 @@ pub fn list(home: &HostPath) -> Result<Vec<Row>, BoxFault> {
         }
     });
     Ok(rows.collect())
+}
+
+/// That no image is called `text`, and which one may have been meant.
+fn none(store: &Store, text: &str) -> FindError {
+    let names = familiar_names(store);
+    let meant = near::nearest(text, names.iter().map(String::as_str));
+    let text = text.to_owned();
+    match meant.map(str::to_owned) {
+        Some(meant) => FindError::Mistyped { text, meant },
+        None => FindError::None(text),
+    }
+}
+
+/// The names of images as people type them, with and without their tags.
+pub(super) fn familiar_names(store: &Store) -> Vec<String> {
+    let images = store.images().unwrap_or_default();
+    let names = images.iter().flat_map(|image| {
+        let row = row(store, image);
+        let tagged = row.tag.map(|tag| format!("{}:{tag}", row.repository));
+        tagged.into_iter().chain([row.repository])
+    });
+    names.collect()
 }
 
 /// What an image consists of, with bytes: blobs by digest, and its tree.
@@ -145,7 +180,7 @@ pub(super) fn find(store: &Store, text: &str) -> Result<Vec<ImageRecord>, BoxFau
     let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_hex || digits.len() < MIN_DIGITS {
         source?;
-        return Err(FindError::None(text.to_owned()).into());
+        return Err(none(store, text).into());
     }
     let fits = |digest: &Digest| digest.hex().starts_with(digits);
     let mut images = store.images()?;

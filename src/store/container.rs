@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::base::creator::Creator;
 use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
+use crate::base::near;
 use crate::base::path::HostPath;
 use crate::base::subids;
 use crate::store::image::ImageRecord;
-use crate::store::{Result, Store, StoreError, document, read_document, usage};
+use crate::store::{Missing, Result, Store, StoreError, document, read_document, usage};
 use crate::sys;
 
 /// `container.json`: what a container was made of and how it is run again.
@@ -161,7 +162,7 @@ impl Store {
         {
             return Ok(container);
         }
-        let none = || StoreError::NoContainer(name_or_id.escape_debug().take(160).collect());
+        let none = || self.no_container(name_or_id);
         let is_hex = name_or_id.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_hex || name_or_id.is_empty() {
             return Err(none());
@@ -176,6 +177,16 @@ impl Store {
                 count: many.len(),
             }),
         }
+    }
+
+    /// That there is no container of this name, and which one may have been meant.
+    pub fn no_container(&self, name: &str) -> StoreError {
+        let names = self.names().unwrap_or_default();
+        let meant = near::nearest(name, names.iter().map(|(name, _)| &**name));
+        StoreError::NoContainer(Missing {
+            name: name.escape_debug().take(160).collect(),
+            meant: meant.map(str::to_owned),
+        })
     }
 
     /// All containers, the oldest first.

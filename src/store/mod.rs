@@ -104,7 +104,7 @@ pub enum StoreError {
     Protected(String),
     /// No container has this name or id.
     #[error("there is no container `{0}`")]
-    NoContainer(String),
+    NoContainer(Missing),
     /// No volume has this name.
     #[error("there is no volume `{0}`")]
     NoVolume(String),
@@ -116,6 +116,19 @@ pub enum StoreError {
         /// How many it fits.
         count: usize,
     },
+}
+
+/// A name that no container has.
+#[derive(Debug)]
+pub struct Missing {
+    name: String,
+    meant: Option<String>,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 impl Fault for StoreError {
@@ -145,7 +158,12 @@ impl Fault for StoreError {
                 "choose another name, or free this one with `coracle rmname` or `coracle rm`"
             }
             StoreError::Protected(_) => "`coracle unprotect` takes that back",
-            StoreError::NoContainer(_) => "`coracle ps` lists them",
+            StoreError::NoContainer(missing) => {
+                let meant = missing.meant.iter();
+                let meant = meant.map(|meant| format!("did you mean `{meant}`?"));
+                let list = "`coracle ps -a` lists them".to_owned();
+                return meant.chain([list]).collect();
+            }
             StoreError::NoVolume(_) => "`coracle volume ls` lists them",
             StoreError::Ambiguous { .. } => "give more digits",
             StoreError::Mismatch(_) | StoreError::BadName(_) => return Vec::new(),

@@ -40,7 +40,7 @@ fn help_has_examples_first_and_lists_topics_and_commands() {
 fn what_was_mistyped_is_guessed() {
     let sandbox = Sandbox::new();
     for (line, status, hint) in [
-        ("help volums", 2, "did you mean `volumes`?"),
+        ("help registires", 2, "did you mean `registries`?"),
         ("help pul", 2, "did you mean `pull`?"),
         ("man pulll", 2, "did you mean `pull`?"),
         ("completions fsh", 2, "did you mean `fish`?"),
@@ -55,6 +55,49 @@ fn what_was_mistyped_is_guessed() {
         let output = sandbox.coracle(line.split(' ')).run().exits(status);
         output.complains("error: ").complains(hint);
     }
+}
+
+#[test]
+fn names_of_containers_and_images_are_guessed() {
+    let sandbox = Sandbox::new();
+    let create = ["create", "--name", "tools", "hello"];
+    sandbox.coracle(create).run().success();
+    for (line, status, hint) in [
+        ("rm toosl", 1, "did you mean `tools`?"),
+        ("rename toolz x", 1, "did you mean `tools`?"),
+        ("rmi helo:latest", 1, "hint: "),
+        ("run --pull never toosl", 125, "did you mean `tools`?"),
+    ] {
+        let output = sandbox.coracle(line.split(' ')).run().exits(status);
+        output.complains("error: ").complains(hint);
+    }
+}
+
+#[test]
+fn tables_fit_the_terminal_and_are_whole_in_a_pipe() {
+    let sandbox = Sandbox::new();
+    let name = "a-container-with-a-name-that-says-all-of-it";
+    let create = ["create", "--name", name, "hello"];
+    sandbox.coracle(create).run().success();
+    for (columns, verbs) in [
+        (
+            80,
+            &[&["ps", "-a"][..], &["images"], &["config", "path"]][..],
+        ),
+        (60, &[&["ps", "-a"], &["config", "path"]]),
+    ] {
+        for verb in verbs {
+            let (status, shown) = Terminal::start_with(&sandbox, columns, verb).finish();
+            assert_eq!(status, 0, "{shown}");
+            let wide = shown.lines().find(|line| line.chars().count() > columns);
+            assert_eq!(wide, None, "{verb:?} at {columns}");
+        }
+    }
+    let piped = sandbox.coracle(["ps", "-a"]).run().success();
+    piped.mentions(name);
+    let id = sandbox.coracle(["ps", "-aq"]).run().success();
+    let (_, shown) = Terminal::start_with(&sandbox, 60, &["ps", "-a"]).finish();
+    assert!(shown.contains(id.stdout.trim()), "{shown}");
 }
 
 /// On a terminal every line fits, at the width that most have and at a narrow one.

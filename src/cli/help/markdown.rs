@@ -27,10 +27,10 @@ pub(super) fn render(text: &str, width: usize) -> String {
                 done.push('\n');
             }
         } else if let Some(heading) = line.strip_prefix("## ") {
-            done += &format!("{}\n", heading.to_uppercase());
+            done += &filled(&shouted(heading), width, "", "");
             lines.next_if(|line| line.is_empty());
         } else if let Some(title) = line.strip_prefix("# ") {
-            done += &format!("{title}\n");
+            done += &filled(title, width, "", "");
         } else if line.starts_with('|') {
             let mut rows = vec![cells(line)];
             while let Some(line) = lines.next_if(|line| line.starts_with('|')) {
@@ -47,6 +47,21 @@ pub(super) fn render(text: &str, width: usize) -> String {
     }
     flush(&mut paragraph, &mut done, width);
     done
+}
+
+/// In capitals, but for code.
+fn shouted(heading: &str) -> String {
+    let parts = heading.split('`').enumerate();
+    let parts: Vec<String> = parts
+        .map(|(at, part)| {
+            if at % 2 == 0 {
+                part.to_uppercase()
+            } else {
+                part.to_owned()
+            }
+        })
+        .collect();
+    parts.join("`")
 }
 
 fn flush(paragraph: &mut String, done: &mut String, width: usize) {
@@ -129,8 +144,19 @@ fn table(rows: &[Vec<String>], width: usize) -> String {
                 done.push('\n');
             }
         } else {
-            done += &filled(&front.join("  "), width, "", CODE);
-            done += &filled(end, width, CODE, CODE);
+            // What is short stands beside the first cell, the rest below it.
+            let (name, more) = front
+                .split_first()
+                .map_or(("", front), |(name, more)| (&**name, more));
+            let beside = more
+                .iter()
+                .take_while(|cell| cell.chars().count() < LEAST / 2);
+            let n_beside = beside.clone().count();
+            let beside: String = beside.map(|cell| format!(" - {cell}")).collect();
+            done += &filled(&format!("{name}{beside}"), width, "", CODE);
+            for cell in more.iter().skip(n_beside).chain([end]) {
+                done += &filled(cell, width, CODE, CODE);
+            }
         }
     }
     done

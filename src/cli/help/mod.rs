@@ -5,12 +5,9 @@ pub(crate) mod grammar;
 pub(crate) mod man;
 mod markdown;
 
-use std::io::IsTerminal;
-
-use terminal_size::{Width, terminal_size_of};
-
 use crate::base::near;
 use crate::cli::config::keys::{FIELDS, KEYS};
+use crate::cli::render;
 use crate::cli::typed::{self, Misuse};
 
 /// Columns where nobody says how many there are.
@@ -149,15 +146,8 @@ fn fields() -> String {
 }
 
 /// Columns of the terminal that stdout is, within what is readable.
-pub(crate) fn width() -> usize {
-    let stdout = std::io::stdout();
-    let width = stdout
-        .is_terminal()
-        .then(|| terminal_size_of(&stdout))
-        .flatten();
-    width.map_or(WIDTH, |(Width(columns), _)| {
-        usize::from(columns).clamp(MIN_WIDTH, MAX_WIDTH)
-    })
+fn width() -> usize {
+    render::terminal_width().map_or(WIDTH, |columns| columns.clamp(MIN_WIDTH, MAX_WIDTH))
 }
 
 #[cfg(test)]

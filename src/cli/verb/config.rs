@@ -10,6 +10,7 @@ use crate::cli::config::Origin;
 use crate::cli::config::keys::{KEYS, Key};
 use crate::cli::meant::Meant;
 use crate::cli::render;
+use crate::cli::table;
 use crate::cli::typed::Misuse;
 use crate::cli::verb::Verb;
 
@@ -82,7 +83,12 @@ fn all(meant: &Meant) -> String {
         let (value, origin) = shown(meant, key);
         vec![key.word.to_owned(), value, origin.to_string()]
     });
-    let mut text = render::columns(&["KEY", "VALUE", "FROM"], &rows.collect::<Vec<_>>());
+    let heading = ["KEY", "VALUE", "FROM"];
+    let mut rows: Vec<_> = rows.collect();
+    if let Some(width) = render::terminal_width() {
+        rows = table::fitted(&heading, &rows, width);
+    }
+    let mut text = render::columns(&heading, &rows);
     for (profile, origin) in meant.config().profiles() {
         text += &format!("\n# {origin}\n{}", profile.toml());
     }
