@@ -44,6 +44,11 @@ impl Creator {
 }
 
 impl Living {
+    /// Its number.
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
     /// Sends it a signal by its number; whether it still lived.
     pub fn signal(&self, signal: i32) -> io::Result<bool> {
         let sent = match &self.handle {

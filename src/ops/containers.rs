@@ -1,10 +1,16 @@
 //! `ps`, `rm`, `name`, `rename`, `rmname`: containers as entries of the store.
 
+use std::collections::BTreeMap;
+
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::path::HostPath;
+use crate::oci::MAX_DOCUMENT;
+use crate::oci::config::{ImageConfig, RunConfig};
 use crate::oci::source::Source;
-use crate::ops::life;
-use crate::store::Store;
+use crate::ops::life::{self, Activity};
+use crate::plan::argv;
+use crate::plan::wish::Wish;
+use crate::store::{Container, ContainerRecord, Store};
 
 /// One container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +25,14 @@ pub struct Row {
     pub created: String,
     /// Whether a guest runs in it on this host.
     pub running: bool,
+    /// What it does, or did last.
+    pub activity: Activity,
+    /// The program and its arguments, by the image and by what it was created with.
+    pub command: Vec<String>,
+    /// Its labels and those of its image.
+    pub labels: BTreeMap<String, String>,
+    /// What it publishes, as typed.
+    pub ports: Vec<String>,
 }
 
 /// A guest still runs in the container.
@@ -41,17 +55,48 @@ pub fn list(home: &HostPath) -> Result<Vec<Row>, BoxFault> {
     let store = Store::open(home.clone())?;
     let (names, running) = (store.names()?, store.running_containers()?);
     let rows = store.containers()?.into_iter().map(|container| {
-        let record = container.record;
+        let state = store.state(&container.record.id)?;
+        let seen = running.contains(&container.record.id);
+        let activity = Activity::of(state.as_ref(), seen);
+        let Container { record, .. } = container;
+        let (wish, image) = remembered(&store, &record);
+        let argv = argv::argv(&wish, &image).unwrap_or_default();
         let own = names.iter().filter(|(_, id)| *id == record.id);
-        Row {
+        Ok(Row {
             names: own.map(|(name, _)| name.clone()).collect(),
             image: familiar(&record.image),
-            running: running.contains(&record.id),
+            running: matches!(activity, Activity::Up { host: None, .. }),
+            activity,
+            command: argv
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
+            labels: labels(&wish, &image),
+            ports: wish.publish,
             id: record.id,
             created: record.created,
-        }
+        })
     });
-    Ok(rows.collect())
+    rows.collect()
+}
+
+/// What a container was created with, and what its image says. What cannot be read says nothing: one damaged container
+/// does not hide the others.
+pub(super) fn remembered(store: &Store, record: &ContainerRecord) -> (Wish, RunConfig) {
+    let wish = serde_json::from_value(record.options.clone()).unwrap_or_default();
+    let bytes = store.read_blob(&record.config, MAX_DOCUMENT);
+    let image = bytes.ok().and_then(|bytes| ImageConfig::parse(&bytes).ok());
+    (wish, image.map(|image| image.config).unwrap_or_default())
+}
+
+/// The labels of a container over those of its image.
+pub(super) fn labels(wish: &Wish, image: &RunConfig) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    for (name, value) in &image.labels {
+        labels.insert(name.clone(), value.clone().unwrap_or_default());
+    }
+    labels.extend(wish.labels.clone());
+    labels
 }
 
 /// The name of an image as short as Docker shows it.

@@ -184,7 +184,7 @@ impl Fault for NeitherNor {
     fn hints(&self) -> Vec<String> {
         let mut hints: Vec<String> = self.meant.iter().cloned().collect();
         hints.extend(self.cause.hints());
-        hints.push("`coracle ps` lists the containers, `coracle images` the images".to_owned());
+        hints.push("`coracle ps -a` lists the containers, `coracle images` the images".to_owned());
         hints
     }
 }

@@ -8,7 +8,8 @@ use crate::base::path::HostPath;
 use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::ImageConfig;
 use crate::oci::source::Source;
-use crate::ops::images;
+use crate::ops::life::Activity;
+use crate::ops::{containers, images};
 use crate::store::{Container, Extent, ImageRecord, Store, StoreError};
 
 /// A config that is not JSON, although its digest is right.
@@ -183,22 +184,32 @@ fn image(store: &Store, image: &ImageRecord) -> Result<Value, BoxFault> {
 
 fn container(store: &Store, container: &Container) -> Result<Value, BoxFault> {
     let record = &container.record;
-    let config = config(store, &record.image, &record.config)?;
+    let mut config = config(store, &record.image, &record.config)?;
+    let (wish, image) = containers::remembered(store, record);
+    if config["config"].is_object() {
+        config["config"]["Labels"] = json!(containers::labels(&wish, &image));
+        let signal = wish.stop_signal.or(image.stop_signal);
+        config["config"]["StopSignal"] = json!(signal.as_deref().unwrap_or("SIGTERM"));
+        config["config"]["StopTimeout"] = json!(wish.stop_timeout);
+    }
+    let state = store.state(&record.id)?;
     let names: Vec<String> = store
         .names()?
         .into_iter()
         .filter(|(_, id)| *id == record.id)
         .map(|(name, _)| name)
         .collect();
-    let running = store.running_containers()?.contains(&record.id);
+    let seen = store.running_containers()?.contains(&record.id);
+    let activity = Activity::of(state.as_ref(), seen);
     let tree = store.tree(&record.chain)?;
     Ok(json!({
         "Id": record.id,
         "Created": record.created,
         "Name": names.first(),
         "Image": record.config,
-        "State": {"Running": running},
+        "State": activity.json(state.as_ref()),
         "Config": config["config"],
+        "HostConfig": {"Annotations": wish.annotations},
         "Coracle": {
             "Names": names,
             "Image": record.image,

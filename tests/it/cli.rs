@@ -226,7 +226,7 @@ fn version_and_quiet() {
     assert_eq!(json["version"], version);
     sandbox.coracle(["-q", "images"]).run().success().prints("");
     sandbox
-        .coracle(["ps", "--quiet"])
+        .coracle(["ps", "--all", "--quiet"])
         .run()
         .success()
         .prints("");

@@ -23,6 +23,7 @@ mod hosts;
 mod images;
 mod install;
 mod layer;
+mod life;
 mod plan;
 mod pull;
 mod registry;

@@ -63,7 +63,13 @@ struct Guard<'a> {
 impl Keeper for Guard<'_> {
     fn begin(&mut self) -> Result<(), BoxFault> {
         if !self.ready.store.claim(self.id)? {
-            return Err(LifeError::Busy(self.target.clone()).into());
+            let is_up = |state: &RunState| matches!(state.condition(), Condition::Up(_));
+            let target = self.target.clone();
+            return Err(match self.ready.is_known(is_up)? {
+                true => LifeError::Running(target),
+                false => LifeError::Busy(target),
+            }
+            .into());
         }
         self.monitor = Some(Creator::current());
         self.log = Some(self.ready.store.log_writer(self.id)?);

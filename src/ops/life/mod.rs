@@ -3,6 +3,7 @@
 //! `state.json` says what was started last and by whom it is waited for (`store::state`); whether that lives is asked
 //! of the kernel. What another host says of its guests is believed and shown, and never acted upon.
 
+mod activity;
 pub mod attach;
 mod detach;
 pub mod logs;
@@ -19,6 +20,7 @@ use crate::engine::{Outcome, supervise};
 use crate::ops::run::Ready;
 use crate::store::{Condition, Ended, Store, now};
 
+pub use activity::Activity;
 pub use detach::detach;
 
 /// What cannot be done to a container, because of what runs in it or does not.

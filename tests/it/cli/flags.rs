@@ -137,7 +137,7 @@ fn place_user_and_limits_are_what_was_typed() {
         discarded["plan"]["writes"]["discarded"].is_string(),
         "{discarded:#}"
     );
-    sandbox.coracle(["ps", "-q"]).run().success().prints("");
+    sandbox.coracle(["ps", "-aq"]).run().success().prints("");
     let text = sandbox.coracle(["run", "--explain", "hello", "a b"]).run();
     text.success()
         .mentions("command      'a b'")
@@ -245,7 +245,7 @@ fn what_cannot_be_done_is_said_before_anything_is() {
         let output = run.run().exits(125).complains(message);
         assert!(output.stdout.is_empty(), "{output}");
     }
-    sandbox.coracle(["ps", "-q"]).run().success().prints("");
+    sandbox.coracle(["ps", "-aq"]).run().success().prints("");
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn containers_come_are_called_and_go() {
     }
     sandbox.coracle(["name", "one", "two"]).run().success();
     sandbox.coracle(["rename", "two", "three"]).run().success();
-    let listed = sandbox.coracle(["ps"]).run().success();
+    let listed = sandbox.coracle(["ps", "-a"]).run().success();
     listed.mentions(&id[..12]).mentions("one, three");
     sandbox.coracle(["rmname", "three"]).run().success();
     sandbox
