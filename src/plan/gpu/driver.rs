@@ -34,6 +34,8 @@ pub(super) struct Run<'a> {
     pub(super) guest: &'a Guest,
     /// Where the driver's files appear.
     pub(super) place: GuestPath,
+    /// Whether the guest's loader finds by its cache what it is to find.
+    pub(super) has_cache: bool,
 }
 
 impl Run<'_> {
@@ -65,7 +67,12 @@ impl Run<'_> {
         let farm = self.farm(&fits);
         let libraries = self.libraries(&farm, before.as_ref());
         let is_typed = |name: &str| typed(self.wish, self.facts, name).is_some();
-        variables::lead_to(&farm, &self.place, before.as_ref(), is_typed, environment);
+        let own = farm.pieces().any(|(name, _)| name.starts_with("lib64"));
+        let own = own.then(|| self.place.join("lib64"));
+        let known = environment.get(env::LD_LIBRARY_PATH).unwrap_or_default();
+        let (before, place) = (before.as_ref(), &self.place);
+        let searched = variables::searched(own, before, known, place, self.has_cache);
+        variables::lead_to(&farm, &self.place, &searched, is_typed, environment);
         let visible = selection
             .visible(self.nvidia)
             .map(|visible| (env::NVIDIA_VISIBLE_DEVICES, visible));

@@ -13,7 +13,7 @@ use crate::base::path::GuestPath;
 use crate::gpu::guest::{Guest, Libc, OWN_CONF};
 use crate::gpu::ldcache::{Cache, Entry};
 use crate::gpu::vantage::Machine;
-use crate::plan::GuestFile;
+use crate::plan::{GuestFile, Mount};
 
 const CACHE: &str = "/etc/ld.so.cache";
 const CONF: &str = "/etc/ld.so.conf";
@@ -47,11 +47,7 @@ impl Libraries {
 
 /// The files by which `guest` finds `libraries`, and nothing that an earlier run let it find.
 pub(super) fn files(guest: &Guest, libraries: &Libraries) -> Vec<GuestFile> {
-    let is_foreign = guest
-        .machine
-        .is_some_and(|machine| machine != Ok(Machine::HERE));
-    // Musl has no cache, and static programs look for nothing.
-    if is_foreign || !matches!(guest.libc, Libc::Glibc(_)) {
+    if !reads_cache(guest) {
         return Vec::new();
     }
     let earlier = guest.own_conf.as_deref();
@@ -71,6 +67,20 @@ pub(super) fn files(guest: &Guest, libraries: &Libraries) -> Vec<GuestFile> {
         files.push(file(CONF, [INCLUDES[0].as_bytes(), b"\n", conf].concat()));
     }
     files
+}
+
+/// Whether the loader of `guest` will have the cache that [`files`] makes: that it reads one, and that no mount covers it.
+pub(super) fn has_cache(guest: &Guest, mounts: &[Mount]) -> bool {
+    let covers = |mount: &Mount| Path::new(CACHE).starts_with(mount.target.as_path());
+    reads_cache(guest) && !mounts.iter().any(covers)
+}
+
+/// Musl has no cache, and static programs look for nothing.
+fn reads_cache(guest: &Guest) -> bool {
+    let is_foreign = guest
+        .machine
+        .is_some_and(|machine| machine != Ok(Machine::HERE));
+    !is_foreign && matches!(guest.libc, Libc::Glibc(_))
 }
 
 /// The guest's entries but those of an earlier run of ours, and ours before them.

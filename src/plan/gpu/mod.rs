@@ -55,6 +55,7 @@ pub(super) fn edits(
             nvidia,
             guest: &found.guest,
             place: place(mounts),
+            has_cache: loader::has_cache(&found.guest, mounts),
         };
         libraries = run.add(&mut edits, environment)?;
     }

@@ -92,17 +92,16 @@ pub(super) fn leave_numbers_out(
     }
 }
 
-/// Leads loaders and shells to what `farm` has at `place`, with `before` first in the path of libraries.
+/// Leads loaders and shells to what `farm` has at `place`; the path of libraries becomes `searched` by [`searched`].
 pub(super) fn lead_to(
     farm: &Farm,
     place: &GuestPath,
-    before: Option<&GuestPath>,
+    searched: &[GuestPath],
     is_typed: impl Fn(&str) -> bool,
     environment: &mut Environment,
 ) {
     let holds = |dir: &str| farm.pieces().any(|(name, _)| name.starts_with(dir));
-    let libraries = holds("lib64").then(|| place.join("lib64"));
-    for dir in libraries.iter().chain(before) {
+    for dir in searched.iter().rev() {
         let path = environment.get(env::LD_LIBRARY_PATH).map(OsStr::to_owned);
         environment.set(
             env::LD_LIBRARY_PATH,
@@ -145,6 +144,27 @@ pub(super) fn lead_to(
         let list = drivers.join(OsStr::new(":"));
         environment.set(env::VK_ADD_DRIVER_FILES, joined(&list, known));
     }
+}
+
+/// Directories that have to come first in `LD_LIBRARY_PATH`, where that is `known` and the driver's libraries are in
+/// `own`, below `place`. None where the loader finds them by its cache (`is_cached`): what is named there is searched
+/// at every exec of the guest, by which a shell's work took twice as long under PRoot.
+///
+/// The cache is not enough where something else is searched before it, as stubs to link against are in a toolkit's
+/// directories; nor for the image's newer `libcuda` in `before`, which loads others from beside it.
+pub(super) fn searched(
+    own: Option<GuestPath>,
+    before: Option<&GuestPath>,
+    known: &OsStr,
+    place: &GuestPath,
+    is_cached: bool,
+) -> Vec<GuestPath> {
+    let is_other = |dir: std::path::PathBuf| !dir.starts_with(place.as_path());
+    let has_others = !known.is_empty() && std::env::split_paths(known).any(is_other);
+    if is_cached && before.is_none() && !has_others {
+        return Vec::new();
+    }
+    before.cloned().into_iter().chain(own).collect()
 }
 
 /// `first:rest`; neither may be empty, as an empty entry means the working directory.

@@ -2,6 +2,8 @@
 
 use coracle::plan::explain;
 
+use coracle::gpu::guest::Libc;
+
 use super::{FileKind, Group, Scene, VERSION, file};
 use crate::plan::{strings, value};
 
@@ -73,13 +75,43 @@ fn the_callers_choice_among_processors_reaches_the_guest() {
     );
 }
 
+/// What is named in it is searched at every exec, so the cache has to do where it can.
+#[test]
+fn the_path_of_libraries_is_set_only_where_the_cache_is_not_enough() {
+    let name = "LD_LIBRARY_PATH";
+    let own = Some("/usr/local/nvidia/lib64");
+    Scene::new().check(name, None);
+    let image = |value: &str, wanted: &str| {
+        let text = format!("{name}={value}");
+        Scene::new().image(&[&text]).check(name, Some(wanted));
+        Scene::new().typed(&[&text]).check(name, Some(wanted));
+    };
+    // NVIDIA's own images name where a driver will be; nothing else is there.
+    let theirs = "/usr/local/nvidia/lib:/usr/local/nvidia/lib64";
+    image(theirs, theirs);
+    image("", "");
+    // Stubs, or whatever else is searched before the cache, do not win.
+    for value in [
+        "/usr/local/cuda/lib64/stubs",
+        "/usr/local/nvidia/lib64:/b",
+        "lib",
+        "/usr/local/nvidia/lib64:",
+    ] {
+        image(value, &format!("/usr/local/nvidia/lib64:{value}"));
+    }
+    let mut musl = Scene::new();
+    musl.found.guest.libc = Libc::Musl;
+    musl.check(name, own);
+    let mut covered = Scene::new();
+    covered.wish.volumes.push("/a:/etc".into());
+    covered.check(name, own);
+    let mut aside = Scene::new();
+    aside.wish.volumes.push("/a:/usr/local/nvidia/lib64".into());
+    aside.check(name, None);
+}
+
 #[test]
 fn loaders_and_shells_are_led_to_the_farm() {
-    let own = "/usr/local/nvidia/lib64";
-    Scene::new().check("LD_LIBRARY_PATH", Some(own));
-    Scene::new()
-        .image(&["LD_LIBRARY_PATH="])
-        .check("LD_LIBRARY_PATH", Some(own));
     Scene::new()
         .image(&["LD_LIBRARY_PATH=/a:/b"])
         .check("LD_LIBRARY_PATH", Some("/usr/local/nvidia/lib64:/a:/b"));
