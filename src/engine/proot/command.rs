@@ -8,7 +8,7 @@ use super::Acceleration;
 use super::prepare::Binding;
 use crate::base::path::HostPath;
 use crate::base::{env, fsx};
-use crate::plan::{RunPlan, UserView};
+use crate::plan::{Network, RunPlan, UserView};
 
 /// PRoot's arguments, its own name first. No secret is among them: the environment is
 /// handed over as environment.
@@ -28,6 +28,11 @@ pub(super) fn argv(
     }
     argv.extend(["-w".into(), plan.cwd.path.as_path().as_os_str().to_owned()]);
     argv.extend(identity(&plan.user));
+    if let Network::Mapped(ports) = &plan.network {
+        for port in ports {
+            argv.extend(["-p".into(), format!("{}:{}", port.guest, port.host).into()]);
+        }
+    }
     if plan.hostname.is_some() || plan.kernel.is_some() {
         let told = utsname(plan.hostname.as_deref(), plan.kernel.as_deref());
         argv.extend(["-k".into(), told.into()]);

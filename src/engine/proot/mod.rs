@@ -26,7 +26,7 @@ use crate::engine::restrict::{self, limit_cpus};
 use crate::engine::sight::Missing;
 use crate::engine::start::{GuestError, Step};
 use crate::engine::{Engine, Outcome, Stop, supervise, view};
-use crate::plan::{RunPlan, Source, View};
+use crate::plan::{Network, RunPlan, Source, View};
 use crate::sys::process::Program;
 
 /// How PRoot learns of system calls.
@@ -82,6 +82,13 @@ impl Proot {
         if let Some(file) = farm::changeable(&plan.mounts) {
             progress.warn(&format!(
                 "PRoot keeps no guest from writing: this one may change `{file}` on the host, since you may"
+            ));
+        }
+        if let Network::Mapped(ports) = &plan.network {
+            let guests: Vec<String> = ports.iter().map(|port| port.guest.to_string()).collect();
+            let guests = guests.join(", ");
+            progress.warn(&format!(
+                "PRoot changes port numbers wherever this guest connects, so it does not reach port {guests} of other hosts; `--engine=ns` maps them without that"
             ));
         }
         let (sight, bindings) = prepare::prepare(plan, &rootfs, scratch)?;

@@ -6,7 +6,7 @@ use nix::sys::resource::Resource;
 
 use crate::engine::restrict;
 use crate::plan::farm::Piece;
-use crate::plan::{Ids, Limit, Mount, Network, RunPlan, Source, View};
+use crate::plan::{Ids, Limit, Mount, Network, Port, Protocol, RunPlan, Source, View};
 
 /// Longer paths overflow PRoot's buffers. limits.h, `PATH_MAX`.
 const MAX_PATH: usize = 4095;
@@ -33,7 +33,11 @@ pub(in crate::engine) fn refusal(plan: &RunPlan) -> Option<String> {
     match &plan.network {
         Network::Host => {}
         Network::None => return Some("a network of its own (`--network=none`)".to_owned()),
-        Network::Mapped(_) => return Some("ports of its own (`--publish`)".to_owned()),
+        Network::Mapped(ports) => {
+            if let Some(refused) = refused_port(ports) {
+                return Some(refused);
+            }
+        }
     }
     if let Some(release) = plan.kernel.as_ref().filter(|text| !is_release(text)) {
         return Some(format!(
@@ -52,6 +56,22 @@ pub(in crate::engine) fn refusal(plan: &RunPlan) -> Option<String> {
         return Some(format!("a store whose paths have {root} bytes"));
     }
     plan.mounts.iter().find_map(refused_mount)
+}
+
+/// PRoot changes the number of a port where the guest binds or connects, and nothing else.
+fn refused_port(ports: &[Port]) -> Option<String> {
+    ports.iter().enumerate().find_map(|(idx, port)| {
+        let (host, guest) = (port.host, port.guest);
+        if port.protocol == Protocol::Udp {
+            return Some(format!("a port of UDP (`{host}:{guest}/udp`)"));
+        }
+        if let Some(address) = port.address {
+            let wish = format!("a port at one address of the host (`{address}:{host}:{guest}`)");
+            return Some(wish);
+        }
+        let is_again = ports[..idx].iter().any(|known| known.guest == guest);
+        is_again.then(|| format!("two ports of the host for one of the guest (`{guest}`)"))
+    })
 }
 
 fn refused_limit(limits: &[Limit]) -> Option<String> {
