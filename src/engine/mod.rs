@@ -13,6 +13,7 @@
 //! 6. Secrets never stand in an argument vector.
 //! 7. An engine does not read the store, print, or know another engine.
 
+pub mod apptainer;
 pub mod background;
 mod carry;
 pub mod detach;

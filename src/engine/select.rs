@@ -8,7 +8,7 @@
 //! reason, and what somebody would have to change.
 
 use crate::base::fault::{Fault, Kind};
-use crate::engine::{ns, proot};
+use crate::engine::{apptainer, ns, proot};
 use crate::host::{Ask, Fact, HostFacts};
 use crate::plan::{Ids, Network, RunPlan};
 
@@ -21,6 +21,8 @@ pub enum Mode {
     ProotP1,
     /// PRoot that stops at every system call; udocker's P2.
     ProotP2,
+    /// The host's apptainer or singularity; udocker's S1.
+    Apptainer,
 }
 
 impl Mode {
@@ -30,6 +32,7 @@ impl Mode {
             Mode::Ns => "ns",
             Mode::ProotP1 => "proot:P1",
             Mode::ProotP2 => "proot:P2",
+            Mode::Apptainer => "apptainer",
         }
     }
 }
@@ -44,7 +47,7 @@ pub enum EngineWish {
 }
 
 /// Names that `--engine` takes, in any case of letters.
-const NAMES: [(&str, EngineWish); 10] = [
+const NAMES: [(&str, EngineWish); 13] = [
     ("auto", EngineWish::Auto),
     ("ns", EngineWish::Only(Mode::Ns)),
     ("proot", EngineWish::Only(Mode::ProotP1)),
@@ -55,21 +58,13 @@ const NAMES: [(&str, EngineWish); 10] = [
     ("R1", EngineWish::Only(Mode::Ns)),
     ("R2", EngineWish::Only(Mode::Ns)),
     ("R3", EngineWish::Only(Mode::Ns)),
+    ("apptainer", EngineWish::Only(Mode::Apptainer)),
+    ("singularity", EngineWish::Only(Mode::Apptainer)),
+    ("S1", EngineWish::Only(Mode::Apptainer)),
 ];
 
 /// Names that users of udocker know and this version does not carry out.
-const LATER: [&str; 10] = [
-    "trap",
-    "T1",
-    "T2",
-    "fakechroot",
-    "F1",
-    "F2",
-    "F3",
-    "F4",
-    "apptainer",
-    "S1",
-];
+const LATER: [&str; 8] = ["trap", "T1", "T2", "fakechroot", "F1", "F2", "F3", "F4"];
 
 /// Why an engine is not the one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,10 +143,11 @@ pub fn wish(text: &str) -> Result<EngineWish, SelectError> {
 /// The engines to consider, the best first.
 pub fn candidates(wish: EngineWish) -> &'static [Mode] {
     match wish {
-        EngineWish::Auto => &[Mode::Ns, Mode::ProotP1, Mode::ProotP2],
+        EngineWish::Auto => &[Mode::Ns, Mode::ProotP1, Mode::ProotP2, Mode::Apptainer],
         EngineWish::Only(Mode::Ns) => &[Mode::Ns],
         EngineWish::Only(Mode::ProotP1) => &[Mode::ProotP1],
         EngineWish::Only(Mode::ProotP2) => &[Mode::ProotP2],
+        EngineWish::Only(Mode::Apptainer) => &[Mode::Apptainer],
     }
 }
 
@@ -160,6 +156,7 @@ pub fn consider(mode: Mode, facts: &HostFacts, plan: &RunPlan) -> Result<(), Rej
     let (wanted, other) = match mode {
         Mode::Ns => (ns::refusal(plan), "proot"),
         Mode::ProotP1 | Mode::ProotP2 => (proot::refusal(plan), "ns"),
+        Mode::Apptainer => (apptainer::refusal(plan), "ns"),
     };
     if let Some(wanted) = wanted {
         return Err(Rejection {
@@ -187,6 +184,7 @@ pub fn works_here(mode: Mode, facts: &HostFacts) -> Result<(), Rejection> {
         Mode::Ns => held(mode, facts.ask(Ask::Namespaces)).and_then(|()| filtered(mode, facts)),
         Mode::ProotP1 => traced(mode, facts).and_then(|()| filtered(mode, facts)),
         Mode::ProotP2 => traced(mode, facts),
+        Mode::Apptainer => held(mode, facts.ask(Ask::Apptainer)),
     }
 }
 
@@ -219,6 +217,7 @@ pub fn turned_out(mode: Mode, why: String, facts: &HostFacts) -> Rejection {
     let remedy = match mode {
         Mode::Ns => facts.ask(Ask::Namespaces).remedy.clone(),
         Mode::ProotP1 | Mode::ProotP2 => facts.ask(Ask::Ptrace).remedy.clone(),
+        Mode::Apptainer => facts.ask(Ask::Apptainer).remedy.clone(),
     };
     Rejection {
         mode,

@@ -3,6 +3,7 @@
 //! A fact is asked for by name ([`Ask`]) and found once; nothing is tried that nobody
 //! asked for, because a start of a container must not pay for what `doctor` shows.
 
+pub mod apptainer;
 mod limits;
 mod namespaces;
 mod place;
@@ -44,6 +45,8 @@ pub enum Ask {
     TemporaryExec,
     /// Whether a guest can have a network of its own from which the host's is reached.
     Uplink,
+    /// Whether apptainer or singularity is installed.
+    Apptainer,
     /// What file system the store is on, and its room.
     StoreRoom,
     /// What file system the temporary directory is on, and its room.
@@ -52,7 +55,7 @@ pub enum Ask {
 
 impl Ask {
     /// Every question, in the order in which `doctor` shows them.
-    pub const ALL: [Ask; 15] = [
+    pub const ALL: [Ask; 16] = [
         Ask::Kernel,
         Ask::NamespacesLikely,
         Ask::Namespaces,
@@ -66,6 +69,7 @@ impl Ask {
         Ask::StoreExec,
         Ask::TemporaryExec,
         Ask::Uplink,
+        Ask::Apptainer,
         Ask::StoreRoom,
         Ask::TemporaryRoom,
     ];
@@ -86,6 +90,7 @@ impl Ask {
             Ask::StoreExec => "programs run from the store",
             Ask::TemporaryExec => "programs run from the temporary directory",
             Ask::Uplink => "ports of a guest's own",
+            Ask::Apptainer => "apptainer",
             Ask::StoreRoom => "room in the store",
             Ask::TemporaryRoom => "room in the temporary directory",
         }
@@ -190,6 +195,7 @@ impl HostFacts {
             Ask::StoreExec => place::try_exec(&self.store, env::CORACLE_HOME),
             Ask::TemporaryExec => place::try_exec(&self.temporary, env::CORACLE_TMPDIR),
             Ask::Uplink => uplink::usable(),
+            Ask::Apptainer => apptainer::present(),
             Ask::StoreRoom => place::room(&self.store),
             Ask::TemporaryRoom => place::room(&self.temporary),
         }

@@ -14,6 +14,7 @@ use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::embed;
+use crate::engine::apptainer::Apptainer;
 use crate::engine::ns::Ns;
 use crate::engine::proot::{Acceleration, Proot};
 use crate::engine::select::{self, EngineWish, Mode, Rejection, SelectError};
@@ -441,6 +442,7 @@ pub(super) fn first_view(
 pub(super) fn engine(mode: Mode, home: &HostPath) -> Result<Box<dyn Engine>, BoxFault> {
     let acceleration = match mode {
         Mode::Ns => return Ok(Box::new(Ns)),
+        Mode::Apptainer => return Ok(Box::new(Apptainer)),
         Mode::ProotP1 => Acceleration::Seccomp,
         Mode::ProotP2 => Acceleration::Off,
     };

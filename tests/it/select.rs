@@ -1,15 +1,20 @@
 //! Which engine is chosen, for hosts that are described instead of had.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use coracle::base::fault::{Fault, Kind};
 use coracle::base::path::{GuestPath, HostPath};
+use coracle::engine::apptainer::{Binding, Flavour, words};
 use coracle::engine::select::{
     self, EngineWish, Mode, Rejection, SelectError, candidates, consider, turned_out, wish,
 };
 use coracle::host::{Ask, Fact, HostFacts};
 use coracle::plan::farm::{Farm, Piece};
-use coracle::plan::{Cwd, Ids, Mount, Network, Root, RunPlan, Source, UserView, View};
+use coracle::plan::{
+    Cwd, Ids, Limit, Mount, Network, Port, Protocol, Root, RunPlan, Source, UserView, View,
+};
+use nix::sys::resource::Resource;
 
 /// A host that can do everything, without asking this one.
 fn able() -> HostFacts {
@@ -115,7 +120,13 @@ fn the_host_decides() {
     takes(
         &lacking(&locked),
         &plan,
-        "none (ns: no user namespaces; proot:P1: no ptrace; proot:P2: no ptrace)",
+        "apptainer (ns: no user namespaces; proot:P1: no ptrace; proot:P2: no ptrace)",
+    );
+    let alone = [unclear, Ask::Namespaces, Ask::Ptrace, Ask::Apptainer];
+    takes(
+        &lacking(&alone),
+        &plan,
+        "none (ns: no user namespaces; proot:P1: no ptrace; proot:P2: no ptrace; apptainer: no apptainer)",
     );
     // Where it seems to work the engine itself tries, so the probe is not asked.
     takes(&lacking(&[Ask::Namespaces, Ask::Ptrace]), &plan, "ns ()");
@@ -125,7 +136,7 @@ fn the_host_decides() {
 fn proot_runs_guests_from_the_store() {
     let closed = [Ask::NamespacesLikely, Ask::Namespaces, Ask::StoreExec];
     let why = "no programs run from the store";
-    let wanted = format!("none (ns: no user namespaces; proot:P1: {why}; proot:P2: {why})");
+    let wanted = format!("apptainer (ns: no user namespaces; proot:P1: {why}; proot:P2: {why})");
     takes(&lacking(&closed), &plan(), &wanted);
 }
 
@@ -206,6 +217,127 @@ fn the_plan_decides() {
     );
 }
 
+/// What each engine says of fields that not every one can carry out.
+#[test]
+fn no_field_is_passed_over() {
+    let says = |mode: Mode, facts: &HostFacts, change: &dyn Fn(&mut RunPlan)| {
+        let mut plan = plan();
+        change(&mut plan);
+        let rejection = consider(mode, facts, &plan).err();
+        rejection.map_or_else(String::new, |rejection| rejection.reason)
+    };
+    let check = |change: &dyn Fn(&mut RunPlan), wanted: [&str; 3]| {
+        let modes = [Mode::Ns, Mode::ProotP1, Mode::Apptainer];
+        for (mode, wanted) in modes.into_iter().zip(wanted) {
+            let wanted = match wanted {
+                "" => String::new(),
+                wanted => format!("it cannot do {wanted}"),
+            };
+            assert_eq!(says(mode, &able(), change), wanted, "{}", mode.name());
+        }
+    };
+    let port = |address: Option<&str>, protocol| Port {
+        address: address.map(|text| text.parse().expect("an address")),
+        host: 8080,
+        guest: 80,
+        protocol,
+    };
+    let mapped = |port: Port| move |plan: &mut RunPlan| plan.network = Network::Mapped(vec![port]);
+    let own_ports = "ports of its own (`--publish`)";
+    let tcp = port(None, Protocol::Tcp);
+    check(&mapped(tcp), ["", "", own_ports]);
+    let udp = mapped(port(None, Protocol::Udp));
+    check(&udp, ["", "a port of UDP (`8080:80/udp`)", own_ports]);
+    let there = mapped(port(Some("127.0.0.1"), Protocol::Tcp));
+    let at_one = "a port at one address of the host (`127.0.0.1:8080:80`)";
+    check(&there, ["", at_one, own_ports]);
+    check(
+        &|plan| plan.network = Network::Mapped(vec![tcp, tcp]),
+        [
+            "",
+            "two ports of the host for one of the guest (`80`)",
+            own_ports,
+        ],
+    );
+    let no_uplink = lacking(&[Ask::Uplink]);
+    let wanted = "no ports of a guest's own";
+    assert_eq!(says(Mode::Ns, &no_uplink, &mapped(tcp)), wanted);
+    check(
+        &|plan| plan.network = Network::None,
+        ["", "a network of its own (`--network=none`)", ""],
+    );
+    let release = "another kernel release (`6.1.0`)";
+    check(
+        &|plan| plan.kernel = Some("6.1.0".to_owned()),
+        [release, "", release],
+    );
+    let limit = |resource, soft| {
+        let limit = Limit {
+            resource,
+            soft,
+            hard: u64::MAX,
+        };
+        move |plan: &mut RunPlan| plan.limits.push(limit)
+    };
+    check(
+        &limit(Resource::RLIMIT_NOFILE, 3),
+        [
+            "",
+            "a limit `nofile` below 32, which PRoot needs itself",
+            "",
+        ],
+    );
+    check(
+        &limit(Resource::RLIMIT_CPU, 3),
+        ["", "a limit on `cpu`, which PRoot would reach itself", ""],
+    );
+    check(&limit(Resource::RLIMIT_NOFILE, 64), ["", "", ""]);
+    check(&|plan| plan.no_new_privileges = true, ["", "", ""]);
+    check(
+        &|plan| plan.user.uid = 4_000_000_000,
+        ["", "", "the user 4000000000:0, only root and the caller"],
+    );
+}
+
+/// No apptainer can be had where these tests are made, so that its command line is compared as data.
+#[test]
+fn apptainer_is_told_by_its_command_line() {
+    let mut plan = plan();
+    plan.hostname = Some("box".to_owned());
+    plan.environment = [("HOME", "/root"), ("SECRET", "s3cr$t")]
+        .map(|(name, value)| (name.into(), value.into()))
+        .to_vec();
+    let bindings = [Binding {
+        source: HostPath::new("/data"),
+        target: GuestPath::root().join("d"),
+        read_only: true,
+    }];
+    let callers = ["PATH=/bin", "APPTAINER_BIND=/x", "SINGULARITYENV_A=b"].map(|text| {
+        let (name, value) = text.split_once('=').expect("it has one");
+        (OsString::from(name), OsString::from(value))
+    });
+    let program = HostPath::new("/usr/bin/apptainer");
+    let rootfs = HostPath::new("/tree");
+    let flavour = Flavour::of(&program);
+    let (argv, environment) = words(&plan, &program, flavour, &rootfs, &bindings, &callers);
+    let argv: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
+    let argv = argv.join(" ").replace(" --fakeroot", "");
+    assert_eq!(
+        argv,
+        "/usr/bin/apptainer --quiet exec --writable --cleanenv --no-eval --no-mount tmp,cwd,hostfs,bind-paths \
+         --home /tree/root:/root --hostname box --bind /data:/d:ro --pwd / /tree true"
+    );
+    let variables: Vec<_> = environment
+        .iter()
+        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+        .collect();
+    assert_eq!(variables, ["PATH=/bin", "APPTAINERENV_SECRET=s3cr$t"]);
+    assert_eq!(
+        Flavour::of(Path::new("/opt/bin/singularity")),
+        Flavour::Singularity
+    );
+}
+
 #[test]
 fn id_ranges_need_their_program() {
     let mut plan = plan();
@@ -232,6 +364,9 @@ fn every_name_of_an_engine_is_known() {
     for text in ["proot:P2", "P2"] {
         check(text, EngineWish::Only(Mode::ProotP2));
     }
+    for text in ["apptainer", "singularity", "S1", "s1"] {
+        check(text, EngineWish::Only(Mode::Apptainer));
+    }
     for mode in candidates(EngineWish::Auto) {
         check(mode.name(), EngineWish::Only(*mode));
         assert_eq!(candidates(EngineWish::Only(*mode)), [*mode]);
@@ -249,14 +384,19 @@ fn other_names_are_refused_with_the_known_ones() {
     };
     check("docker", "unknown engine `docker`, expected one of");
     check("", "unknown engine ``");
-    for text in ["trap", "T1", "fakechroot", "F4", "apptainer", "S1"] {
+    for text in ["trap", "T1", "fakechroot", "F4"] {
         check(text, &format!("the engine `{text}` is not in this version"));
     }
 }
 
 #[test]
 fn when_none_can_the_way_out_is_named_once() {
-    let facts = lacking(&[Ask::NamespacesLikely, Ask::Namespaces, Ask::Ptrace]);
+    let facts = lacking(&[
+        Ask::NamespacesLikely,
+        Ask::Namespaces,
+        Ask::Ptrace,
+        Ask::Apptainer,
+    ]);
     let plan = plan();
     let modes = candidates(EngineWish::Auto).iter();
     let rejections = modes.filter_map(|mode| consider(*mode, &facts, &plan).err());
@@ -264,7 +404,7 @@ fn when_none_can_the_way_out_is_named_once() {
     assert_eq!(error.kind(), Kind::Refused);
     assert_eq!(
         error.to_string(),
-        "no engine can run this here: `ns`: no user namespaces; `proot:P1`: no ptrace; `proot:P2`: no ptrace"
+        "no engine can run this here: `ns`: no user namespaces; `proot:P1`: no ptrace; `proot:P2`: no ptrace; `apptainer`: no apptainer"
     );
     let hints = error.hints();
     assert_eq!(

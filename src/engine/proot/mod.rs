@@ -88,7 +88,7 @@ impl Proot {
             let guests: Vec<String> = ports.iter().map(|port| port.guest.to_string()).collect();
             let guests = guests.join(", ");
             progress.warn(&format!(
-                "PRoot changes port numbers wherever this guest connects, so it does not reach port {guests} of other hosts; `--engine=ns` maps them without that"
+                "PRoot changes port numbers wherever this guest connects, so it does not reach port {guests} of other hosts, nor sockets of unix(7) without a file; `--engine=ns` maps them without that"
             ));
         }
         let (sight, bindings) = prepare::prepare(plan, &rootfs, scratch)?;

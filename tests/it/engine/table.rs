@@ -462,6 +462,28 @@ fn limits() -> Vec<Behaviour> {
             .before("ulimit -n 321; ulimit -c 0")
             .sh("ulimit -n; ulimit -c")
             .prints("321\n0"),
+        behaviour("limits that were asked for")
+            .options(["--ulimit", "nofile=40:64", "--ulimit", "core=0"])
+            .sh("ulimit -n; ulimit -Hn; ulimit -c")
+            .prints("40\n64\n0"),
+        behaviour("a limit above the caller's")
+            .before("ulimit -n 321")
+            .options(["--ulimit", "nofile=322"])
+            .runs(["true"])
+            .exits(125)
+            .complains("cannot raise the hard limit `nofile` to 322: this user's is 321"),
+        behaviour("no new privileges")
+            .options(["--security-opt", "no-new-privileges"])
+            .sh("grep NoNewPrivs /proc/self/status; chown 5 /srv; id -u")
+            .prints("NoNewPrivs:\t1\n0"),
+        behaviour("no network")
+            .options(["--network", "none"])
+            .sh(
+                "tail -n +3 /proc/net/dev | wc -l; (echo heard | nc -l -p 80) & \
+                 until nc -w 1 127.0.0.1 80; do sleep 0.05; done",
+            )
+            .prints("1\nheard")
+            .refusable("--network=none"),
         behaviour("the umask")
             .before("umask 027")
             .sh("umask")
