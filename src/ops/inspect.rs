@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::base::digest::Digest;
 use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::ImageConfig;
@@ -111,7 +112,13 @@ pub fn is_without_command(home: &HostPath, text: &str) -> Result<bool, BoxFault>
 /// The bytes of what is the container's own: what removing it frees.
 pub fn own_bytes(home: &HostPath, name_or_id: &str) -> Result<u64, BoxFault> {
     let container = Store::open(home.clone())?.container(name_or_id)?;
-    Ok(Extent::of(&container.dir)?.bytes)
+    let mut bytes = 0;
+    for part in ["upper", "rootfs"].map(|part| container.dir.join(part)) {
+        if fsx::absent_as_none(fsx::symlink_metadata(&part))?.is_some() {
+            bytes += Extent::of(&part)?.bytes;
+        }
+    }
+    Ok(bytes)
 }
 
 /// The name and the config's digest of what `text` names, and the container if it is one.

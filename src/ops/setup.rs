@@ -95,6 +95,7 @@ pub fn set_execmode(home: &HostPath, name_or_id: &str, mode: &str) -> Result<(),
     };
     let store = Store::open(home.clone())?;
     let record = store.container(name_or_id)?.record;
+    store.require_unprotected_container(&record.id)?;
     let mut wish = wish_of(&record)?;
     wish.engine = engine;
     set_wish(&store, record, wish)

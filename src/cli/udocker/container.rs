@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Here;
 use super::grammar::{Given, Verb, Words, flag, value};
+use super::image;
 use crate::base::fault::BoxFault;
 use crate::cli::render;
 use crate::cli::report::{plain, plain_json};
@@ -13,7 +14,7 @@ use crate::ops::create::{self, Request};
 use crate::ops::inspect::Tree;
 use crate::ops::options::Options;
 use crate::ops::reach::{Pull, Reach};
-use crate::ops::{containers, inspect, setup};
+use crate::ops::{containers, inspect, protect, setup};
 
 /// As many characters as an id of udocker has; they are enough to name a container.
 const ID_WIDTH: usize = 36;
@@ -118,12 +119,14 @@ fn make(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
     {
         containers::remove_name(&home, name)?;
     }
+    let image = given.word(0)?;
     let request = Request {
-        image: given.word(0)?,
         options: Options {
+            args: image::command(&image, here)?,
             standing: here.meant.standing(&[])?,
             ..Options::default()
         },
+        image,
         name,
     };
     let reach = Reach {
@@ -173,7 +176,11 @@ fn list(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
         };
         let more = [execmode.as_deref().unwrap_or("auto"), &megabytes, &of];
         let names = row.names.join(",");
-        lines.push(line(short(&row.id), ['.', 'W'], more, &names, &row.image));
+        let mark = match protect::is_container_protected(&home, &row.id)? {
+            true => 'P',
+            false => '.',
+        };
+        lines.push(line(short(&row.id), [mark, 'W'], more, &names, &row.image));
     }
     render::lines(lines.iter().map(|line| plain(line)))
 }

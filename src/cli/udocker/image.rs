@@ -1,5 +1,6 @@
 //! Verbs of udocker about images: `pull`, `images`, `rmi`, `verify`.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::oci::source::Source;
 use crate::ops::images::{self, Row};
 use crate::ops::pull;
 use crate::ops::reach::{Pull, Reach};
-use crate::ops::{inspect, rmi, verify};
+use crate::ops::{inspect, protect, rmi, verify};
 
 pub(super) const PULL: Verb = Verb {
     name: "pull",
@@ -148,6 +149,15 @@ pub(super) fn ensure(
     Ok(())
 }
 
+/// What runs in an image that does not say it; nothing where it does.
+pub(super) fn command(image: &str, here: &Here) -> Result<Vec<OsString>, BoxFault> {
+    if !inspect::is_without_command(&here.meant.home()?, image)? {
+        return Ok(Vec::new());
+    }
+    let words = here.settings.command().split_ascii_whitespace();
+    Ok(words.map(OsString::from).collect())
+}
+
 fn list(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
     let home = here.meant.home()?;
     let mut lines = Vec::new();
@@ -156,7 +166,10 @@ fn list(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
     }
     for row in images::list(&home)? {
         let name = full_name(&row);
-        let mark = '.';
+        let mark = match protect::is_image_protected(&home, &name)? {
+            true => 'P',
+            false => '.',
+        };
         lines.push(if given.has("-p") {
             format!("{:<18.18} {mark} {name}", row.platform.to_string())
         } else {

@@ -10,6 +10,7 @@ mod grammar;
 mod help;
 mod image;
 mod keys;
+mod label;
 mod options;
 pub(super) mod page;
 mod program;

@@ -8,7 +8,6 @@ use super::image::{self, names_of};
 use super::options::{HTTPPROXY, INDEX, PLATFORM, REGISTRY, options};
 use crate::base::fault::BoxFault;
 use crate::cli::typed::Misuse;
-use crate::ops::inspect;
 use crate::ops::reach::Pull;
 use crate::ops::run::{self, Lifetime, Request};
 use crate::ops::setup;
@@ -127,12 +126,9 @@ fn act(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
     } else {
         let names = names_of(&request.target, given, here)?;
         image::ensure(&names, &mut reach, &*progress)?;
-        if request.options.args.is_empty()
-            && request.options.entrypoint.is_none()
-            && inspect::is_without_command(&home, &names.known.to_string())?
-        {
-            let words = here.settings.command().split_ascii_whitespace();
-            request.options.args = words.map(Into::into).collect();
+        let options = &request.options;
+        if options.args.is_empty() && options.entrypoint.is_none() {
+            request.options.args = image::command(&names.known.to_string(), here)?;
         }
         None
     };

@@ -1,7 +1,7 @@
 //! The verbs of udocker, each a row.
 
 use super::grammar::Verb;
-use super::{account, archive, container, image, program, run, setup};
+use super::{account, archive, container, image, label, program, run, setup};
 
 /// All, in the order of the help.
 pub(crate) const VERBS: &[&Verb] = &[
@@ -24,6 +24,11 @@ pub(crate) const VERBS: &[&Verb] = &[
     &container::INSPECT,
     &archive::CLONE,
     &archive::EXPORT,
+    &archive::IMPORT,
+    &archive::LOAD,
+    &label::TAG,
+    &label::PROTECT,
+    &label::UNPROTECT,
     &setup::SETUP,
     &account::LOGIN,
     &account::LOGOUT,

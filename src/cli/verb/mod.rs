@@ -217,7 +217,7 @@ pub(crate) fn refused_in(args: &[OsString], flag: &str) -> Option<&'static Refus
 }
 
 /// The file at `path`, or standard input for `-`.
-fn input(path: &Path) -> Result<Input, BoxFault> {
+pub(crate) fn input(path: &Path) -> Result<Input, BoxFault> {
     if path.as_os_str() != "-" {
         return Ok(Input::at(&HostPath::new(path))?);
     }

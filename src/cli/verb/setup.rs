@@ -23,12 +23,16 @@ pub(crate) struct Setup {
     /// Taken for udocker's sake; there is never anything to overwrite, so this changes nothing
     #[arg(long)]
     force: bool,
-    #[arg(long, hide = true, num_args = 0..=1)]
-    execmode: Option<Option<String>>,
-    #[arg(long, hide = true)]
-    purge: bool,
-    #[arg(long, hide = true)]
+    /// Have every run of the container take this engine, by any name that `run --engine` takes; `auto` undoes that
+    #[arg(long, visible_alias = "engine", value_name = "NAME")]
+    execmode: Option<String>,
+    /// Make all that was written in the container your own, readable and writable: also what guests wrote as
+    /// one of your sub-ids
+    #[arg(long)]
     fixperm: bool,
+    /// Taken for udocker's sake; no run leaves anything to purge, so this changes nothing
+    #[arg(long)]
+    purge: bool,
     /// The container, by a name or id
     container: String,
 }
@@ -46,45 +50,38 @@ a flag, what is remembered is printed.
 Examples:
   coracle setup --nvidia trainer
   coracle run trainer nvidia-smi -L
-  coracle setup --nvidia=off trainer";
+  coracle setup --nvidia=off trainer
+  coracle setup --execmode=P1 trainer";
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
-        self.refuse()?;
         let home = meant.home()?;
-        let Some(word) = &self.nvidia else {
-            let nvidia = setup::remembered(&home, &self.container)?;
-            return render::text(&format!("nvidia: {}\n", nvidia.word()));
-        };
-        let all = [Nvidia::Host, Nvidia::Cdi, Nvidia::Off];
-        let nvidia = all.into_iter().find(|known| known.word() == word);
-        let nvidia = nvidia.ok_or_else(|| {
-            let word: String = word.escape_debug().take(80).collect();
-            Misuse::of(format!(
-                "got `{word}` for `--nvidia`, expected `host`, `cdi` or `off`"
-            ))
-        })?;
-        setup::remember(&home, &self.container, nvidia, &*meant.progress())?;
-        Ok(ExitCode::SUCCESS)
+        let nvidia = self.nvidia.as_deref().map(nvidia).transpose()?;
+        if let Some(mode) = &self.execmode {
+            setup::set_execmode(&home, &self.container, mode)?;
+        }
+        if let Some(nvidia) = nvidia {
+            setup::remember(&home, &self.container, nvidia, &*meant.progress())?;
+        }
+        if self.fixperm {
+            setup::fix_permissions(&home, &self.container)?;
+        }
+        if self.execmode.is_some() || nvidia.is_some() || self.fixperm || self.purge {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let nvidia = setup::remembered(&home, &self.container)?;
+        let engine = setup::execmode(&home, &self.container)?;
+        let engine = engine.as_deref().unwrap_or("auto");
+        render::text(&format!("nvidia: {}\nengine: {engine}\n", nvidia.word()))
     }
 }
 
-impl Setup {
-    /// Refuses by name the flags of udocker's `setup` that mean nothing here.
-    fn refuse(&self) -> Result<(), Misuse> {
-        let all = [
-            (
-                self.execmode.is_some(),
-                "`--execmode` is not supported: no container has a mode; choose with `coracle run --engine`",
-            ),
-            (
-                self.purge,
-                "`--purge` is not supported: no run leaves mount points behind",
-            ),
-            (self.fixperm, "`--fixperm` is not supported"),
-        ];
-        match all.into_iter().find(|(given, _)| *given) {
-            Some((_, why)) => Err(Misuse::of(why.to_owned())),
-            None => Ok(()),
-        }
-    }
+fn nvidia(word: &str) -> Result<Nvidia, Misuse> {
+    let all = [Nvidia::Host, Nvidia::Cdi, Nvidia::Off];
+    let known = all.into_iter().find(|known| known.word() == word);
+    known.ok_or_else(|| {
+        let word: String = word.escape_debug().take(80).collect();
+        Misuse::of(format!(
+            "got `{word}` for `--nvidia`, expected `host`, `cdi` or `off`"
+        ))
+    })
 }

@@ -246,7 +246,7 @@ fn a_container_remembers_what_it_was_set_up_with() {
     };
     let mut expected = options();
     assert_eq!(expected["gpu"]["nvidia"], json!(null));
-    setup(&["c"]).success().prints("nvidia: host");
+    setup(&["c"]).success().prints("nvidia: host\nengine: auto");
 
     for (flag, remembered, word) in [
         ("--nvidia=cdi", "cdi", "cdi"),
@@ -255,14 +255,16 @@ fn a_container_remembers_what_it_was_set_up_with() {
         setup(&[flag, "c"]).success().prints("");
         expected["gpu"]["nvidia"] = json!(remembered);
         assert_eq!(options(), expected, "{flag}");
-        setup(&["c"]).success().prints(&format!("nvidia: {word}"));
+        setup(&["c"])
+            .success()
+            .prints(&format!("nvidia: {word}\nengine: auto"));
     }
     setup(&["--nvidia", "--force", "c"]).success();
     setup(&["--nvidia=off", "c"]).success();
     expected["gpu"]["nvidia"] = json!(null);
     expected["gpu"]["gpus"] = json!(null);
     assert_eq!(options(), expected);
-    setup(&["c"]).success().prints("nvidia: off");
+    setup(&["c"]).success().prints("nvidia: off\nengine: auto");
 
     // What was given with `-e` stays private, and nothing half-written is left.
     let script = "stat -c %a containers/*/container.json; ls -A ingest containers/*";
@@ -347,9 +349,7 @@ fn setup_refuses_what_it_does_not_do() {
             2,
             "got `x` for `--nvidia`, expected `host`, `cdi` or `off`",
         ),
-        ("--execmode=F3 c", 2, "`--execmode` is not supported"),
-        ("--purge c", 2, "`--purge` is not supported"),
-        ("--fixperm c", 2, "`--fixperm` is not supported"),
+        ("--execmode=F3 c", 2, "`F3` is not in this version"),
         ("--nvidia", 2, "missing `<CONTAINER>`"),
         ("--nvidia a b", 2, "one argument too many: `b`"),
     ] {
