@@ -21,6 +21,13 @@ pub fn is_container_protected(home: &HostPath, id: &str) -> Result<bool, BoxFaul
     Ok(Store::open(home.clone())?.is_container_protected(id)?)
 }
 
+/// Whether the container with this name or id is protected.
+pub fn is_protected(home: &HostPath, name_or_id: &str) -> Result<bool, BoxFault> {
+    let store = Store::open(home.clone())?;
+    let id = store.container(name_or_id)?.record.id;
+    Ok(store.is_container_protected(&id)?)
+}
+
 /// Whether the image of this full name is protected.
 pub fn is_image_protected(home: &HostPath, name: &str) -> Result<bool, BoxFault> {
     let source: Source = name.parse()?;

@@ -57,6 +57,8 @@ pub struct Request {
 pub enum Lifetime {
     /// Until the guest ends (`--rm`).
     Run,
+    /// The same, also in a container that is there already (udocker's `--rm`).
+    Ends,
     /// In a container, until that is removed.
     #[default]
     Kept,
@@ -198,7 +200,7 @@ impl Ready {
         let modes = select::candidates(engine);
         // What somebody else is to find, or is told of, has to be a container, if only for a while.
         let is_named = request.name.is_some() || request.cidfile.is_some() || seat == Seat::Own;
-        let is_kept = request.lifetime == Lifetime::Kept || is_named;
+        let is_kept = request.lifetime == Lifetime::Kept || is_named || !is_new;
         let lifetime = if is_kept {
             Lifetime::Kept
         } else {
@@ -219,7 +221,7 @@ impl Ready {
             modes,
             makes_container: is_new && is_kept,
             is_new: false,
-            is_removed: request.lifetime == Lifetime::Run && is_kept,
+            is_removed: request.lifetime != Lifetime::Kept && is_kept,
             subject,
         })
     }
@@ -432,7 +434,7 @@ pub(super) fn first_view(
         (None, Lifetime::Kept) => View::Kept {
             dir: store.home().join("containers").join("NEW"),
         },
-        (None, Lifetime::Run) => View::Discarded {
+        (None, Lifetime::Run | Lifetime::Ends) => View::Discarded {
             scratch: store.scratch()?,
         },
     })

@@ -164,7 +164,28 @@ pub(super) fn find(registry: &str, repository: &str) -> Result<Stored, RegistryE
             stored = Stored::WithHelper { path, name };
         }
     }
-    Ok(stored)
+    match in_keystore(registry, repository)? {
+        Some(found) => Ok(Stored::Known(found)),
+        None => Ok(stored),
+    }
+}
+
+/// What udocker's own file says, whose keys are URLs of registries, at its top.
+fn in_keystore(registry: &str, repository: &str) -> Result<Option<Credential>, RegistryError> {
+    let default = || Some(HostPath::new(env::get(env::HOME)?).join(".udocker/keystore"));
+    let named = env::get(env::UDOCKER_KEYSTORE).map(HostPath::new);
+    let Some(path) = named.or_else(default) else {
+        return Ok(None);
+    };
+    let bytes = fsx::read_if_there(&path, MAX_FILE)?.unwrap_or_default();
+    if bytes.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let entries = serde_json::from_slice(&bytes).map_err(|error| RegistryError::Config {
+        path: path.to_string(),
+        how: format!("malformed JSON in line {}", error.line()),
+    })?;
+    Ok(choose(entries, registry, repository))
 }
 
 fn choose(

@@ -16,7 +16,7 @@ use crate::cli::verb::input;
 use crate::ops::export::{self, Form};
 use crate::ops::import::{self, Request};
 use crate::ops::reach::Reach;
-use crate::ops::{clone, load};
+use crate::ops::{clone, load, save};
 
 /// What stands for a standard stream.
 const STREAM: &str = "-";
@@ -80,6 +80,33 @@ pub(super) const LOAD: Verb = Verb {
     )],
     words: Words::Between(0, 2),
     act: bring,
+};
+
+pub(super) const SAVE: Verb = Verb {
+    name: "save",
+    arguments: "[-] IMAGE...",
+    about: "Write images with their names as one archive, to standard output unless told otherwise",
+    unlike: "the archive is an OCI layout as well, and its config is the one that was pulled, byte by byte",
+    flags: &[value(
+        &["--output", "-o"],
+        "FILE",
+        "write to this file, which must not be there yet; `-` for standard output",
+    )],
+    words: Words::From(1),
+    act: |given, here| {
+        let home = here.meant.home()?;
+        let mut images = given.all_words()?;
+        images.retain(|word| word != STREAM);
+        if let Some(path) = given.last("--output").filter(|path| path != STREAM) {
+            let path = HostPath::new(path);
+            if fsx::absent_as_none(fsx::symlink_metadata(&path))?.is_some() {
+                return Err(Misuse::of(format!("`{path}` is there already")).into());
+            }
+            save::save_to(&home, &images, &path)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        render::stream("an archive", |out| save::save(&home, &images, out))
+    },
 };
 
 fn write(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {

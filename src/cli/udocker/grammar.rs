@@ -70,7 +70,6 @@ impl Flag {
     }
 
     /// The same, refused.
-    #[cfg(test)]
     pub(crate) const fn refused(self) -> Flag {
         Flag {
             fate: Fate::Refused,

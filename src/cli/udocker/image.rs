@@ -86,9 +86,9 @@ pub(super) struct Names {
     /// As which it is known here.
     pub(super) known: Source,
     /// What a registry is asked for.
-    origin: Source,
-    /// Whether that registry is spoken to without TLS.
-    plain_host: Option<String>,
+    pub(super) origin: Source,
+    /// That registry, where it is spoken to without TLS.
+    pub(super) plain_host: Option<String>,
 }
 
 /// What a typed name means: `--registry`, `--index` and udocker's settings give names without a host another registry.

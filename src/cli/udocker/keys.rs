@@ -87,8 +87,15 @@ pub(crate) const KEYS: &[Key] = &[
     key("config", &[], "udocker.conf", "use `--config`").refused(),
     key(
         "keystore",
+        &[],
+        "keystore",
+        "set the variable UDOCKER_KEYSTORE",
+    )
+    .refused(),
+    key(
+        "(keystore)",
         &[env::UDOCKER_KEYSTORE],
-        "",
+        "~/.udocker/keystore",
         "read for registries that Docker's and Podman's files do not know; `login` writes Docker's",
     ),
     key(

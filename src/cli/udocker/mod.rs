@@ -14,6 +14,7 @@ mod label;
 mod options;
 pub(super) mod page;
 mod program;
+mod remote;
 mod run;
 mod settings;
 mod setup;

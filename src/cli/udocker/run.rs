@@ -7,10 +7,11 @@ use super::grammar::{Flag, Given, Verb, Words, flag, value};
 use super::image::{self, names_of};
 use super::options::{HTTPPROXY, INDEX, PLATFORM, REGISTRY, options};
 use crate::base::fault::BoxFault;
+use crate::cli::render;
 use crate::cli::typed::Misuse;
 use crate::ops::reach::Pull;
 use crate::ops::run::{self, Lifetime, Request};
-use crate::ops::setup;
+use crate::ops::{life, protect, setup};
 
 pub(super) const RUN: Verb = Verb {
     name: "run",
@@ -24,7 +25,9 @@ pub(super) const RUN: Verb = Verb {
 };
 
 const FLAGS: &[Flag] = &[
-    flag(&["--rm"], "remove the container afterwards"),
+    flag(&["--rm"], "remove the container afterwards; a protected one stays"),
+    flag(&["--detach", "-d"], "go on without the caller; print the container's id, and see `logs`, `exec`, `stop`")
+        .unlike("udocker has no such flag"),
     value(&["--name"], "NAME", "call the new container so"),
     value(
         &["--pull"],
@@ -34,9 +37,9 @@ const FLAGS: &[Flag] = &[
     value(
         &["--location"],
         "DIR",
-        "run in this bare tree, with no image or container",
+        "make a container of the tree: `tar -C DIR -c . | udocker import --tocontainer --name=NAME -`",
     )
-    .unlike("what follows it is the command; no directory is made in the working directory"),
+    .refused(),
     PLATFORM,
     REGISTRY,
     INDEX,
@@ -86,7 +89,7 @@ fn act(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
         target: given.word(0)?,
         options: options(given, here)?,
         lifetime: if given.has("--rm") {
-            Lifetime::Run
+            Lifetime::Ends
         } else {
             Lifetime::Kept
         },
@@ -122,6 +125,13 @@ fn act(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
         request.name = None;
     }
     let remembered = if setup::is_container(&home, &request.target)? {
+        if given.has("--rm") && protect::is_protected(&home, &request.target)? {
+            progress.warn(&format!(
+                "container `{}` is protected, so it is not removed",
+                request.target
+            ));
+            request.lifetime = Lifetime::Kept;
+        }
         setup::execmode(&home, &request.target)?
     } else {
         let names = names_of(&request.target, given, here)?;
@@ -134,6 +144,10 @@ fn act(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
     };
     if remembered.is_none() {
         request.engine = here.settings.mode().map(str::to_owned);
+    }
+    if given.has("--detach") {
+        let id = life::detach(&request, &reach, &*progress)?;
+        return render::text(&format!("{id}\n"));
     }
     run::run(&request, &reach, &*progress)
 }

@@ -1,7 +1,7 @@
 //! The verbs of udocker, each a row.
 
 use super::grammar::Verb;
-use super::{account, archive, container, image, label, program, run, setup};
+use super::{account, archive, container, image, label, program, remote, run, setup};
 
 /// All, in the order of the help.
 pub(crate) const VERBS: &[&Verb] = &[
@@ -26,6 +26,9 @@ pub(crate) const VERBS: &[&Verb] = &[
     &archive::EXPORT,
     &archive::IMPORT,
     &archive::LOAD,
+    &archive::SAVE,
+    &remote::SEARCH,
+    &remote::MANIFEST,
     &label::TAG,
     &label::PROTECT,
     &label::UNPROTECT,
