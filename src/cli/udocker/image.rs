@@ -128,10 +128,17 @@ fn registry(given: &Given, here: &Here) -> Result<Option<Mirror>, BoxFault> {
 /// Where images are kept and how they are brought here, by the flags of `pull` and `run`.
 pub(super) fn reach(given: &Given, here: &Here) -> Result<Reach, BoxFault> {
     let platform = given.text("--platform")?;
+    Ok(Reach {
+        platform: platform.map(|text| text.parse()).transpose()?,
+        ..any_platform(given, here)?
+    })
+}
+
+/// The same for `search`, which knows no platform.
+pub(super) fn any_platform(given: &Given, here: &Here) -> Result<Reach, BoxFault> {
     let proxy = given.text("--httpproxy")?;
     let proxy = proxy.or_else(|| here.settings.proxy().map(str::to_owned));
     Ok(Reach {
-        platform: platform.map(|text| text.parse()).transpose()?,
         proxy,
         ..here.meant.reach()?
     })

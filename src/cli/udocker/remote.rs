@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::grammar::{Given, Verb, Words, flag};
-use super::image::{names_of, reach};
+use super::image::{any_platform, names_of, reach};
 use super::options::{HTTPPROXY, INDEX, PLATFORM, REGISTRY};
 use super::{Here, settings};
 use crate::base::fault::BoxFault;
@@ -63,7 +63,7 @@ pub(super) const MANIFEST: Verb = Verb {
 
 fn look(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
     let progress = here.meant.progress();
-    let mut reach = reach(given, here)?;
+    let mut reach = any_platform(given, here)?;
     let term = given.word(0)?;
     if given.has("--list-tags") {
         let names = names_of(&term, given, here)?;

@@ -1,5 +1,6 @@
 //! The name `udocker`: its verbs by udocker's own list of acceptance, its defects, and every row of its tables.
 
+mod archives;
 mod defects;
 mod grammar;
 mod modes;

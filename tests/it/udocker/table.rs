@@ -135,7 +135,7 @@ const TRIALS: &[(&str, &str, &str, i32, &str)] = &[
         0,
         ".coracle",
     ),
-    ("run", "--dri", "run --dri c args", 125, "dri"),
+    ("run", "--dri", "run --dri c args x", 0, "1:x"),
     (
         "run",
         "--device",

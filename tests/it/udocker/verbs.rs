@@ -173,7 +173,7 @@ fn t019_inspect_an_image() {
 }
 
 /// The id that `create` printed.
-fn id(output: &Output) -> String {
+pub(super) fn id(output: &Output) -> String {
     let id = output.stdout.trim_end().to_owned();
     assert!(
         id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
@@ -342,36 +342,6 @@ fn t030_to_t033_repositories() {
     assert!(!harness.sandbox.store().exists());
 }
 
-/// An archive of `docker save` with the image of small guest programs, in the sandbox's home.
-fn saved(harness: &Harness) {
-    let archive = harness.sandbox.path("home/guest.tar");
-    let to = format!("docker-archive:{}:busy/guest:1", archive.display());
-    harness
-        .sandbox
-        .command(["skopeo", "copy", "--quiet", &fixture::image("guest"), &to])
-        .run()
-        .success();
-}
-
-#[test]
-fn t034_load() {
-    require!(Fixtures);
-    let harness = Harness::new();
-    saved(&harness);
-    let output = harness.line("load -i guest.tar").run().success();
-    output.prints("busy/guest:1");
-    // Again is no failure, and a name may be given.
-    harness
-        .line("load --input=guest.tar other:2")
-        .run()
-        .success();
-    let images = harness.line("images").run().success();
-    images
-        .mentions("\nbusy/guest:1    .")
-        .mentions("\nother:2    .");
-    harness.line("create --name=c busy/guest:1").run().success();
-}
-
 #[test]
 fn t035_to_t038_protect() {
     require!(Fixtures);
@@ -388,42 +358,6 @@ fn t035_to_t038_protect() {
     harness.line("rmi IMAGE").run().exits(1);
     harness.line("unprotect IMAGE").run().success();
     harness.line("rmi IMAGE").run().success();
-}
-
-#[test]
-fn t039_to_t041_import() {
-    require!(Fixtures);
-    let harness = Harness::with_container();
-    let write = ["run", "c", "sh", "-c", "echo kept > /srv/note"];
-    harness.udocker(write).run().success();
-    harness.line("export -o tree.tar c").run().success();
-    harness
-        .line("export --clone -o clone.tar c")
-        .run()
-        .success();
-    let output = harness.line("import tree.tar mine:1").run().success();
-    output.prints("");
-    harness
-        .line("run --rm mine:1 /bin/cat /srv/note")
-        .run()
-        .success()
-        .prints("kept");
-    let output = harness
-        .line("import --tocontainer --name=tree tree.tar")
-        .run();
-    id(&output.success());
-    harness
-        .line("run tree /bin/cat /srv/note")
-        .run()
-        .success()
-        .prints("kept");
-    let output = harness.line("import --clone --name=back clone.tar").run();
-    id(&output.success());
-    harness
-        .line("run back cat /srv/note")
-        .run()
-        .success()
-        .prints("kept");
 }
 
 #[test]
