@@ -1,6 +1,6 @@
 //! What is made of the one definition of the command line: help, manual pages, completions.
 
-use crate::support::{Output, Sandbox, Terminal, require};
+use crate::support::{Output, Sandbox, Terminal, fixture, require};
 
 #[test]
 fn help_has_examples_first_and_lists_topics_and_commands() {
@@ -202,4 +202,28 @@ fn completions_of_other_shells_are_sound() {
         .arguments([file]);
     let output = output.run().success();
     output.mentions("version\tSay").mentions("--read-only\t");
+}
+
+/// The commands of README's recording run, and fail where they are shown to.
+#[test]
+fn the_recording_in_the_readme_is_current() {
+    require!(Fixtures, UserNamespaces);
+    let readme = include_str!("../../README.md");
+    let recording = readme.split("<!-- recorded by record -->").nth(1);
+    let recording = recording.and_then(|text| text.split("<!-- end of the recording -->").next());
+    let recording = recording.expect("README.md has both markers");
+    let sandbox = Sandbox::new();
+    let images = sandbox.path("home/images");
+    std::os::unix::fs::symlink(fixture::path("oci"), images).expect("the home is empty");
+    std::fs::hard_link(sandbox.binary(), sandbox.path("home/coracle")).expect("the home is ours");
+    let shows = recording.split("\n$ ").skip(1);
+    let mut count = 0;
+    for shown in shows {
+        let (line, output) = shown.split_once('\n').unwrap_or((shown, ""));
+        let ran = sandbox.command(["sh", "-c", line]).run();
+        let fails = output.starts_with("error: ");
+        assert_eq!(fails, ran.stderr.starts_with("error: "), "{line}\n{ran}");
+        count += 1;
+    }
+    assert!(count > 10, "{recording}");
 }
