@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use super::identity::forbidden;
@@ -32,9 +33,12 @@ pub(super) fn become_user(user: &UserView) -> Result<(), GuestError> {
         true => Ok(()),
         false => setgroups(&groups),
     };
+    // A change of ids unties the guest from whoever stays beside it. PR_SET_PDEATHSIG(2const)
+    let tied = prctl::get_pdeathsig();
     let became = grouped
         .and_then(|()| setresgid(gid, gid, gid))
-        .and_then(|()| setresuid(uid, uid, uid));
+        .and_then(|()| setresuid(uid, uid, uid))
+        .and_then(|()| prctl::set_pdeathsig(tied?));
     became
         .map_err(io::Error::from)
         .step("become user", user.uid)
