@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::cli::verb;
 
 /// A group, its command, and the words that stand for both here.
-const GROUPED: [(&str, &str, &[&str]); 56] = [
+const GROUPED: [(&str, &str, &[&str]); 51] = [
     ("container", "cp", &["cp"]),
     ("container", "create", &["create"]),
     ("container", "diff", &["diff"]),
@@ -52,11 +52,6 @@ const GROUPED: [(&str, &str, &[&str]); 56] = [
     ("image", "build", &["build"]),
     ("image", "push", &["push"]),
     ("system", "events", &["events"]),
-    ("volume", "create", &["volume"]),
-    ("volume", "inspect", &["volume"]),
-    ("volume", "ls", &["volume"]),
-    ("volume", "prune", &["volume"]),
-    ("volume", "rm", &["volume"]),
     ("network", "connect", &["network"]),
     ("network", "create", &["network"]),
     ("network", "inspect", &["network"]),
@@ -69,7 +64,7 @@ const GROUPED: [(&str, &str, &[&str]); 56] = [
 const RENAMED: [(&str, &str); 1] = [("info", "doctor")];
 
 /// Docker's commands that are not here, and what to do instead.
-const ABSENT: [(&str, &str); 15] = [
+const ABSENT: [(&str, &str); 14] = [
     (
         "build",
         "build images with `podman build`, `buildah` or `docker build`, and bring them here with `coracle load` or `coracle pull oci:DIR`",
@@ -121,10 +116,6 @@ const ABSENT: [(&str, &str); 15] = [
     (
         "update",
         "limits are set when a container is run: `coracle run --ulimit …`, `--cpuset-cpus …`",
-    ),
-    (
-        "volume",
-        "show a directory of the host instead: `-v DIR:/path`",
     ),
     (
         "service",

@@ -26,7 +26,7 @@ struct Topic {
 }
 
 /// All topics, in the order in which a newcomer would read them.
-const TOPICS: [Topic; 12] = [
+const TOPICS: [Topic; 13] = [
     topic("engines", include_str!("engines.md")),
     topic("gpu", include_str!("gpu.md")),
     topic("hpc", include_str!("hpc.md")),
@@ -37,6 +37,7 @@ const TOPICS: [Topic; 12] = [
     topic("config", include_str!("config.md")),
     topic("files", include_str!("files.md")),
     topic("udocker", include_str!("udocker.md")),
+    topic("docker-run", include_str!("docker-run.md")),
     topic("exit-status", include_str!("exit-status.md")),
     topic("troubleshooting", include_str!("troubleshooting.md")),
 ];

@@ -108,7 +108,11 @@ pub fn anchored_volume(text: &OsStr, cwd: &HostPath) -> Text {
     let has_target = text.len() > source.len();
     let is_path = !source.is_empty() && !is_word(source);
     if is_path && has_target && !source.as_bytes().starts_with(b"/") {
-        return Text(cwd.join(text).as_os_str().to_owned());
+        let here = text
+            .as_bytes()
+            .strip_prefix(b"./")
+            .unwrap_or(text.as_bytes());
+        return Text(cwd.join(OsStr::from_bytes(here)).as_os_str().to_owned());
     }
     Text(text.to_owned())
 }

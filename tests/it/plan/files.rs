@@ -225,7 +225,7 @@ fn sizes_are_dockers() {
 fn relative_sources_are_anchored_where_they_were_typed() {
     let cwd = HostPath::new("/work");
     for (text, expected) in [
-        ("./a:/b", "/work/./a:/b"),
+        ("./a:/b", "/work/a:/b"),
         ("a/c:/b:ro", "/work/a/c:/b:ro"),
         (".:/b", "/work/.:/b"),
         ("..:/b", "/work/..:/b"),

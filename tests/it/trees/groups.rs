@@ -31,7 +31,6 @@ fn what_only_docker_has_says_what_to_do_instead() {
     };
     says("build .", "there is no `build` here", "podman build");
     says("image push x", "there is no `push` here", "skopeo copy");
-    says("volume ls", "there is no `volume` here", "-v DIR:/path");
     says(
         "network create n",
         "there is no `network` here",

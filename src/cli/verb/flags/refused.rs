@@ -91,6 +91,14 @@ const NOT_WINDOWS: (&str, &str) = (WINDOWS, LEAVE);
 
 /// In the order of Docker's reference.
 const REFUSED: &[Refused] = &[
+    value(
+        "--attach",
+        Some("-a"),
+        (
+            "streams are shared when a container starts, not when it is made",
+            "leave it away, and say it to `coracle run`",
+        ),
+    ),
     value("--blkio-weight", None, DISK),
     value("--blkio-weight-device", None, DISK),
     value("--cap-add", None, RIGHTS),
