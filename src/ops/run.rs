@@ -107,7 +107,11 @@ pub fn run(
     };
     let id = ready.settle(request, progress)?;
     let outcome = match id {
-        Some(id) if ready.is_removed => life::run_beside(&ready, &id, progress)?,
+        Some(id) if ready.is_removed => {
+            // The guest's own process waits for its turn, which this one would keep while it waits for the guest.
+            drop(turn);
+            life::run_beside(&ready, &id, progress)?
+        }
         _ => ready.carry_out(None, turn, progress)?,
     };
     Ok(outcome.code())

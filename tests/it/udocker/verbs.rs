@@ -295,6 +295,13 @@ fn t028_rm() {
     harness.line("rm c").run().exits(1);
     let id = id(&harness.line("create --name=f IMAGE").run().success());
     harness.udocker(["rm", "-f", &id]).run().success();
+    harness.line("create --name=g IMAGE").run().success();
+    harness
+        .line("run --rm g args x")
+        .run()
+        .success()
+        .prints("1:x");
+    harness.line("rm g").run().exits(1);
 }
 
 #[test]
