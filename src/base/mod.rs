@@ -11,6 +11,7 @@ pub mod merged;
 pub mod near;
 pub mod path;
 pub mod progress;
+pub mod rooted;
 pub mod signals;
 pub mod stack;
 pub mod subids;

@@ -153,6 +153,12 @@ impl Voice {
         });
     }
 
+    /// Asks something; the answer is typed behind it.
+    pub(crate) fn ask(self, question: &str) {
+        let _nobody_is_left_to_tell = std::io::stderr().write_all(plain(question).as_bytes());
+        let _a_blank_before_the_answer = std::io::stderr().write_all(b" ");
+    }
+
     fn line(self, colour: &str, label: &str, message: &str) -> String {
         let message = plain(message);
         if self.colour {

@@ -177,7 +177,8 @@ fn by_path(listing: &Listing) -> HashMap<&Path, &Item> {
 /// which a run puts something by itself, the time says nothing.
 fn is_other(item: &Item, old: &Item, ignore_time: bool) -> bool {
     let (one, other) = (&item.meta, &old.meta);
-    let kind_or_mode = one.mode() != other.mode() || one.uid() != other.uid();
+    // Owners do not count: with sub-ids a run gives the image's files to whom the image says.
+    let kind_or_mode = one.mode() != other.mode();
     if kind_or_mode || one.is_dir() && ignore_time {
         return kind_or_mode;
     }

@@ -19,6 +19,7 @@ mod image;
 mod layout;
 mod lease;
 mod log;
+mod measure;
 mod names;
 mod protect;
 mod spool;

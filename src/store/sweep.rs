@@ -343,7 +343,7 @@ pub(super) fn server_time(store: &Store) -> Result<SystemTime> {
 }
 
 /// The bytes that a file or tree takes on disk, as far as it can be seen.
-fn allotted(path: &Path) -> u64 {
+pub(super) fn allotted(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let mut bytes = 0;
     let mut todo = vec![path.to_owned()];

@@ -1,7 +1,9 @@
 //! What a container holds, from outside: `diff`, `cp`, and what the groups of Docker's commands lead to.
 
+mod cp;
 mod diff;
 mod groups;
+mod space;
 
 use crate::support::{Output, Sandbox, fixture};
 

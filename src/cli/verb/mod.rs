@@ -4,7 +4,9 @@ mod attach;
 mod clone;
 mod completions;
 mod config;
+mod cp;
 mod create;
+mod df;
 mod diff;
 mod doctor;
 mod exec;
@@ -27,7 +29,9 @@ mod logs;
 mod man;
 mod manifest;
 mod name;
+mod port;
 mod protect;
+mod prune;
 mod ps;
 mod pull;
 mod rename;
@@ -42,6 +46,7 @@ mod setup;
 mod start;
 mod stop;
 mod tag;
+mod top;
 mod unprotect;
 mod verify;
 mod version;
@@ -105,7 +110,12 @@ pub(crate) const ALL: &[Row] = &[
     row::<wait::Wait>(),
     row::<logs::Logs>(),
     row::<attach::Attach>(),
+    row::<cp::Cp>(),
     row::<diff::Diff>(),
+    row::<top::Top>(),
+    row::<port::Port>(),
+    row::<prune::Prune>(),
+    row::<df::Df>(),
     row::<pull::Pull>(),
     row::<ps::Ps>(),
     row::<images::Images>(),

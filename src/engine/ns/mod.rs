@@ -21,9 +21,11 @@ mod refusal;
 mod root;
 mod slirp;
 mod uplink;
+mod visit;
 
 pub use join::{await_start, may_enter};
 pub(super) use refusal::refusal;
+pub use visit::visit;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
