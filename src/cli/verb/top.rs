@@ -36,7 +36,7 @@ of the container.";
             vec![process.pid.to_string(), process.user, time, process.command]
         });
         render::table(
-            &["PID", "USER", "TIME", "COMMAND"],
+            &["PID", "UID", "TIME", "COMMAND"],
             &rows.collect::<Vec<_>>(),
         )
     }
