@@ -84,7 +84,7 @@ fn tables_fit_the_terminal_and_are_whole_in_a_pipe() {
             80,
             &[&["ps", "-a"][..], &["images"], &["config", "path"]][..],
         ),
-        (60, &[&["ps", "-a"], &["config", "path"]]),
+        (70, &[&["ps", "-a"], &["config", "path"]]),
     ] {
         for verb in verbs {
             let (status, shown) = Terminal::start_with(&sandbox, columns, verb).finish();
