@@ -217,6 +217,15 @@ fn the_plan_decides() {
     );
 }
 
+fn port(address: Option<&str>, protocol: Protocol) -> Port {
+    Port {
+        address: address.map(|text| text.parse().expect("an address")),
+        host: 8080,
+        guest: 80,
+        protocol,
+    }
+}
+
 /// What each engine says of fields that not every one can carry out.
 #[test]
 fn no_field_is_passed_over() {
@@ -235,12 +244,6 @@ fn no_field_is_passed_over() {
             };
             assert_eq!(says(mode, &able(), change), wanted, "{}", mode.name());
         }
-    };
-    let port = |address: Option<&str>, protocol| Port {
-        address: address.map(|text| text.parse().expect("an address")),
-        host: 8080,
-        guest: 80,
-        protocol,
     };
     let mapped = |port: Port| move |plan: &mut RunPlan| plan.network = Network::Mapped(vec![port]);
     let own_ports = "ports of its own (`--publish`)";
