@@ -113,8 +113,7 @@ Examples:
                 render::json(&Value::Array(shown.collect::<Result<_, _>>()?))
             }
             What::Rm { force, names } => each(&names, meant, |name| {
-                let is_there = || Ok::<_, BoxFault>(volume::list(&home)?);
-                if force && !is_there()?.iter().any(|it| it.name == name) {
+                if force && !volume::list(&home)?.iter().any(|it| it.name == name) {
                     return Ok(ExitCode::SUCCESS);
                 }
                 volume::remove(&home, name)?;
