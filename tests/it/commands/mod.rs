@@ -2,8 +2,9 @@
 //!
 //! `docker` is a link to coracle on the reader's PATH, and the name of an image becomes that of the fixture made in its
 //! manner (`ci/fixtures`, stage `services`); everything else of a line stays, quotes and `$PWD` included. [`table`] has
-//! what can be said in a row.
+//! what can be said in a row, [`services`] the stories of servers that start, serve and stop.
 
+mod services;
 mod table;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -96,5 +97,15 @@ impl Reader {
         let path = self.sandbox.file(&format!("desk/{name}"), content);
         let mode = PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(path, mode).expect("it was just made");
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Only after a failed assertion; what was started here must not outlive its test.
+        if std::thread::panicking() {
+            let line = "docker ps -q | xargs -r docker rm -f";
+            let _nothing_more_can_be_done = self.shell(&["sh", "-c", line]).command().status();
+        }
     }
 }
