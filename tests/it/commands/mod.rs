@@ -50,7 +50,8 @@ impl Reader {
 
     /// The line with a fixture for its image, which is the first word that is one.
     fn line(&self, line: &str) -> String {
-        let mut is_found = false;
+        // Other commands name containers, and what is called so inside.
+        let mut is_found = !line.contains("docker run");
         let words = line.split(' ').map(|word| {
             // A word may end a command, as in `docker run ubuntu; echo $?`.
             let (name, rest) = word.split_at(word.trim_end_matches(';').len());
@@ -84,7 +85,11 @@ impl Reader {
         let flags = [" -it ", " -ti ", " -i -t ", " -t -i "];
         let asks = flags.iter().any(|flags| line.contains(flags));
         let run = match asks {
-            true => self.shell(&["script", "-q", "-e", "-c", &typed, "/dev/null"]),
+            true => {
+                // Of no size it would have programs page what they say.
+                let sized = format!("stty rows 33 cols 132; {typed}");
+                self.shell(&["script", "-q", "-e", "-c", &sized, "/dev/null"])
+            }
             false => self.shell(&["sh", "-c", &typed]),
         };
         let mut output = run.input(input).run();

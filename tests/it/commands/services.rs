@@ -51,7 +51,11 @@ fn stop(reader: &Reader, name: &str, goodbye: &str, token: &str) {
         .success();
     logs.mentions(goodbye);
     leftover::assert_no_process(token);
-    reader.types("docker ps -q", "").success().prints("");
+    let listed = reader.types("docker ps", "").success();
+    assert!(
+        !listed.stdout.contains("running"),
+        "{name} still counts as running\n{listed}"
+    );
     reader
         .types(&format!("docker rm {name}"), "")
         .success()
