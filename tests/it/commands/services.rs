@@ -113,7 +113,7 @@ fn nginx(reader: &Reader, options: &str) {
         "content of the host\n",
     );
     reader
-        .types("docker cp some-nginx:/etc/nginx/nginx.conf nginx.conf && grep -c worker_processes nginx.conf", "")
+        .types("docker run --rm --entrypoint=cat nginx /etc/nginx/nginx.conf > nginx.conf && grep -c worker_processes nginx.conf", "")
         .success()
         .prints("1");
     reader
