@@ -1,3 +1,9 @@
 //! Images and containers in and out: what one program writes another reads, and what lies is refused whole.
 
 mod containers;
+mod craft;
+mod find;
+mod hostile;
+mod images;
+mod roots;
+mod vintages;

@@ -8,15 +8,15 @@ use std::thread::JoinHandle;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) method: String,
+pub(crate) struct Asked {
+    pub(crate) method: String,
     /// With its query.
-    pub(super) path: String,
+    pub(crate) path: String,
     headers: Vec<(String, String)>,
 }
 
 impl Asked {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers
             .find(|(key, _)| key == name)
@@ -26,7 +26,7 @@ impl Asked {
 
 /// What to answer.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -35,7 +35,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(status: u16) -> Answer {
+    pub(crate) fn new(status: u16) -> Answer {
         Answer {
             status,
             headers: Vec::new(),
@@ -44,22 +44,22 @@ impl Answer {
         }
     }
 
-    pub(super) fn ok(body: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Answer {
         Answer::new(200).body(body)
     }
 
-    pub(super) fn body(mut self, body: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Answer {
         self.body = body.into();
         self
     }
 
-    pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> Answer {
+    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Answer {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
     /// Promises the whole body, and closes the connection after `count` bytes of it.
-    pub(super) fn cut_after(mut self, count: usize) -> Answer {
+    pub(crate) fn cut_after(mut self, count: usize) -> Answer {
         self.sent = Some(count);
         self
     }
@@ -85,9 +85,9 @@ impl Answer {
 }
 
 /// A server until it is dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     /// `127.0.0.1:PORT`.
-    pub(super) host: String,
+    pub(crate) host: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -95,7 +95,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Answers each request, and its number from 0, by `answer`.
-    pub(super) fn start(answer: impl Fn(&Asked, usize) -> Answer + Send + 'static) -> Server {
+    pub(crate) fn start(answer: impl Fn(&Asked, usize) -> Answer + Send + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback has a free port");
         let address = listener
             .local_addr()
@@ -129,7 +129,7 @@ impl Server {
     }
 
     /// All requests so far.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked
             .lock()
             .expect("no test panics while it holds the log")
