@@ -1,8 +1,8 @@
 //! `clone`: a further container like one that is there, with all that was written in it.
 
-use crate::base::creator::Life;
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::path::HostPath;
+use crate::ops::containers::is_running;
 use crate::ops::create;
 use crate::store::{Container, Store};
 
@@ -32,10 +32,7 @@ pub fn clone(home: &HostPath, name_or_id: &str, name: Option<&str>) -> Result<Co
     if let Some(name) = name {
         store.check_name_is_free(name)?;
     }
-    let id = &original.record.id;
-    let state = store.state(id)?;
-    let lives = state.is_some_and(|state| matches!(state.life(), Life::Here(_)));
-    if lives || store.running_containers()?.contains(id) {
+    if is_running(&store, &original.record.id)? {
         return Err(Running(name_or_id.to_owned()).into());
     }
     let copied = store.clone_container(&original, name);

@@ -113,6 +113,8 @@ pub fn remove(home: &HostPath, name_or_id: &str, force: bool) -> Result<String, 
     let store = Store::open(home.clone())?;
     let id = store.container(name_or_id)?.record.id;
     life::check_place(&store, &id, name_or_id)?;
+    // Before anything is ended for it.
+    store.require_unprotected_container(&id)?;
     match force {
         true => life::stop::end(&store, &id, name_or_id)?,
         false if is_running(&store, &id)? => return Err(Running(name_or_id.to_owned()).into()),
@@ -123,7 +125,7 @@ pub fn remove(home: &HostPath, name_or_id: &str, force: bool) -> Result<String, 
 }
 
 /// Whether a guest runs in the container `id` on this host, or somebody is still about the end of one.
-fn is_running(store: &Store, id: &str) -> Result<bool, BoxFault> {
+pub(super) fn is_running(store: &Store, id: &str) -> Result<bool, BoxFault> {
     let state = store.state(id)?;
     Ok(state.is_some_and(|state| state.is_kept())
         || store.running_containers()?.iter().any(|it| it == id))

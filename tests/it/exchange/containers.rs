@@ -158,6 +158,10 @@ fn a_container_in_which_something_runs_is_not_cloned() {
         .run()
         .exits(2)
         .complains("is running");
+    // Nor is it ended for a removal that is forbidden.
+    sandbox.coracle(["protect", "busy"]).run().success();
+    let rm = sandbox.coracle(["rm", "--force", "busy"]).run().exits(2);
+    rm.complains("is protected");
     guest.finish().success();
     sandbox.coracle(["clone", "busy"]).run().success();
 }
