@@ -66,7 +66,8 @@ impl Living {
 
     /// Waits for its end, not longer than `patience`, where there is one; whether it has ended.
     pub fn wait(&self, patience: Option<Duration>) -> bool {
-        let deadline = patience.map(|patience| Instant::now() + patience);
+        // A patience that no clock can hold has no end.
+        let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
         loop {
             // A zombie has ended, whoever is slow to take it off the list.
             if !matches!(self.creator.life(), Life::Here(_)) {

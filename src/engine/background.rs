@@ -6,12 +6,11 @@ use std::process::ExitCode;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::engine::Outcome;
-use crate::sys::process;
+use crate::sys::process::{self, Wait};
 
 /// A program could not be left alone.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +37,14 @@ pub fn alone(start: impl FnOnce() -> Result<ExitCode, BoxFault>) -> Result<ExitC
             let _the_status_says_it_too = failed.write_all(b"!");
             ended
         }
-        ForkResult::Parent { child } => {
+        ForkResult::Parent { .. } => {
             drop(failed);
             let runs = began.read(&mut [0]).map_err(DetachError)? == 0;
             if runs {
                 return Ok(ExitCode::SUCCESS);
             }
-            let ended = waitpid(child, None).map_err(|errno| DetachError(errno.into()))?;
+            let ended = process::reap(Wait::ForOne).map_err(DetachError)?;
+            let (_, ended) = ended.expect("who waits for one child hears of one");
             Ok(Outcome::from(ended).code())
         }
     }

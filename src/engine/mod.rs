@@ -28,7 +28,6 @@ mod view;
 
 use std::process::ExitCode;
 
-use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use crate::base::fault::{BoxFault, Fault};
@@ -75,13 +74,12 @@ impl Outcome {
     }
 }
 
-impl From<WaitStatus> for Outcome {
-    fn from(ended: WaitStatus) -> Outcome {
+/// Of a status, or the signal that ended it, as `sys::process::reap` says.
+impl From<Result<u8, i32>> for Outcome {
+    fn from(ended: Result<u8, i32>) -> Outcome {
         match ended {
-            WaitStatus::Signaled(_, signal, _) => Outcome::Signaled(signal as i32),
-            WaitStatus::Exited(_, status) => Outcome::Exited(status as u8),
-            // The others are not an end; waitpid(2) reports them only when asked to.
-            _ => Outcome::Exited(125),
+            Ok(status) => Outcome::Exited(status),
+            Err(signal) => Outcome::Signaled(signal),
         }
     }
 }

@@ -9,27 +9,8 @@ use nix::unistd::Pid;
 use crate::base::fault::{Fault, Kind};
 use crate::engine::Stop;
 use crate::engine::start::{GuestError, Step};
+use crate::plan::limits::name;
 use crate::plan::{Limit, RunPlan};
-
-/// The names of limits, as `docker run --ulimit` and limits.conf(5) have them.
-const NAMES: [(Resource, &str); 16] = [
-    (Resource::RLIMIT_AS, "as"),
-    (Resource::RLIMIT_CORE, "core"),
-    (Resource::RLIMIT_CPU, "cpu"),
-    (Resource::RLIMIT_DATA, "data"),
-    (Resource::RLIMIT_FSIZE, "fsize"),
-    (Resource::RLIMIT_LOCKS, "locks"),
-    (Resource::RLIMIT_MEMLOCK, "memlock"),
-    (Resource::RLIMIT_MSGQUEUE, "msgqueue"),
-    (Resource::RLIMIT_NICE, "nice"),
-    (Resource::RLIMIT_NOFILE, "nofile"),
-    (Resource::RLIMIT_NPROC, "nproc"),
-    (Resource::RLIMIT_RSS, "rss"),
-    (Resource::RLIMIT_RTPRIO, "rtprio"),
-    (Resource::RLIMIT_RTTIME, "rttime"),
-    (Resource::RLIMIT_SIGPENDING, "sigpending"),
-    (Resource::RLIMIT_STACK, "stack"),
-];
 
 /// A limit that this caller cannot give.
 #[derive(Debug, thiserror::Error)]
@@ -111,13 +92,6 @@ pub(super) fn limit_cpus(cpus: Option<&[usize]>) -> Result<(), GuestError> {
     limited
         .map_err(io::Error::from)
         .step("limit the guest to processors", format!("{cpus:?}"))
-}
-
-/// A limit by the name under which it was typed.
-pub(super) fn name(resource: Resource) -> &'static str {
-    let mut names = NAMES.into_iter();
-    let found = names.find(|(known, _)| *known == resource);
-    found.map_or("unknown", |(_, name)| name)
 }
 
 /// The first of `limits` on `resource`.

@@ -88,15 +88,31 @@ pub(super) fn owners(sidecar: &HostPath) -> Result<Vec<Owner>, BoxFault> {
     Ok(truths.filter(is_told).map(owner).collect())
 }
 
+/// The first of [`PROGRAMS`] that is there. Each directory is walked to once, and `/bin`, a link to `usr/bin` in most
+/// images, is not looked into twice: every start of an image pays for this.
 fn find(trees: &[RootDir]) -> Option<String> {
-    let paths = DIRECTORIES
-        .iter()
-        .flat_map(|directory| PROGRAMS.map(|program| format!("{directory}/{program}")));
-    let is_there = |path: &String| {
-        let path = GuestPath::root().join(path);
-        let mut found = trees.iter().filter_map(|tree| tree.resolve(&path).ok());
-        found.any(|file| file.is_file())
-    };
-    let mut found = paths.filter(is_there);
-    found.next()
+    let mut seen: Vec<HostPath> = Vec::new();
+    for directory in DIRECTORIES {
+        let guest = GuestPath::root().join(directory);
+        for tree in trees {
+            let Ok(host) = tree.resolve(&guest) else {
+                continue;
+            };
+            if seen.contains(&host) || !host.is_dir() {
+                continue;
+            }
+            let is_there = |program: &&str| {
+                let path = guest.join(program);
+                tree.resolve(&path).is_ok_and(|file| file.is_file())
+            };
+            let found = PROGRAMS.iter().find(|program| {
+                fsx::symlink_metadata(host.join(program)).is_ok() && is_there(program)
+            });
+            if let Some(program) = found {
+                return Some(format!("{directory}/{program}"));
+            }
+            seen.push(host);
+        }
+    }
+    None
 }

@@ -108,9 +108,14 @@ impl Store {
         }
         let private =
             HostPath::new(Creator::current().private_name(&self.layout.ingest(), "volume")?);
-        // rename(2) puts a directory in the place of an empty one, and of no other.
-        let filled =
-            merged::copy(first, &private).and_then(|()| fsx::rename(&private, &volume.content));
+        let filled = merged::copy(first, &private).and_then(|()| {
+            match self.is_volume_in_use(&volume.record.name) {
+                // A guest that sees the empty directory would go on with that, were its place taken.
+                true => move_content(&private, &volume.content),
+                // rename(2) puts a directory in the place of an empty one, and of no other.
+                false => fsx::rename(&private, &volume.content),
+            }
+        });
         let Err(error) = filled else {
             return Ok(true);
         };
@@ -146,6 +151,14 @@ impl Store {
             content: content(dir),
         }))
     }
+}
+
+/// Moves all that is in the directory `from` to `to`, and removes `from`.
+fn move_content(from: &HostPath, to: &HostPath) -> fsx::Result<()> {
+    for entry in fsx::read_dir(from)? {
+        fsx::rename(entry.path(), to.join(entry.file_name()))?;
+    }
+    fsx::remove_tree(from)
 }
 
 /// The name of the record in a volume's directory.

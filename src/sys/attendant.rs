@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
-use crate::sys::process::{die_with, exit, fork};
+use crate::sys::process::{close_all_but, die_with, exit, fork};
 
 /// Who returns from [`stand_aside`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,32 +53,8 @@ fn forget_caller(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     dup2_stderr(&null)?;
     drop(null);
     let kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
-    let mut open: Vec<RawFd> = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd")? {
-        open.extend(
-            entry?
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<RawFd>().ok()),
-        );
-    }
-    for fd in open.into_iter().filter(|fd| *fd > 2 && !kept.contains(fd)) {
-        // SAFETY: takes no pointer. Whoever of our own values owned it is in frames that never run again in this
-        // process, which leaves by _exit(2).
-        unsafe { libc::close(fd) };
-    }
+    close_all_but(&kept);
     Ok(())
-}
-
-/// A descriptor of the process `pid` that becomes readable when it ends. pidfd_open(2), Linux 5.3.
-pub fn watch(pid: Pid) -> io::Result<OwnedFd> {
-    // SAFETY: two numbers are handed over, and nothing that the kernel could take for an address.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made it, and a descriptor fits the type; nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// Waits until one of `fds` is readable or at its end, for `milliseconds` at most (for ever where absent); which are.

@@ -67,9 +67,8 @@ pub fn fork() -> io::Result<ForkResult> {
         patience -= 1;
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    // SAFETY: there is only this thread (checked above; where /proc cannot be read
-    // nothing has started a thread yet, because only pulls do), so the child may
-    // run any code.
+    // SAFETY: there is only this thread, so the child may run any code. That is checked above; where /proc cannot
+    // be read it rests on every thread of ours being joined by whoever made it, in the call in which it made it.
     Ok(unsafe { nix::unistd::fork() }?)
 }
 
@@ -88,8 +87,8 @@ pub fn adopt_orphans() -> io::Result<()> {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
-/// Closes every descriptor but the first three and those in `keep`. Only for a process that
-/// has just been forked and goes its own way: whoever believed to own one of them is gone.
+/// Closes every descriptor but the first three and those in `keep`. Only for a process that has just been forked,
+/// goes its own way, and ends by [`exit`]: a value that owns one of them must not be dropped any more.
 pub fn close_all_but(keep: &[RawFd]) {
     let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
     let open: Vec<RawFd> = names
@@ -97,8 +96,9 @@ pub fn close_all_but(keep: &[RawFd]) {
         .collect();
     for fd in open {
         if fd > 2 && !keep.contains(&fd) {
-            // SAFETY: nothing that still runs in this process uses the descriptor ; that
-            // of the listing itself is closed already, which only gives EBADF.
+            // SAFETY: takes no pointer. Whoever of our own values owns the descriptor is in a frame that never runs
+            // again: this process leaves by _exit(2). That of the listing itself is closed already, which only
+            // gives EBADF.
             unsafe { libc::close(fd) };
         }
     }
@@ -112,6 +112,30 @@ pub fn reap(wait: Wait) -> io::Result<Option<(Pid, Result<u8, i32>)>> {
         Wait::ForOne => 0,
     };
     loop {
+        match change(flags)? {
+            None => return Ok(None),
+            Some((pid, Change::Ended(ended))) => return Ok(Some((pid, ended))),
+            // Not without WUNTRACED.
+            Some((_, Change::Stopped)) => {}
+        }
+    }
+}
+
+/// What has become of `child`; `None` where nothing has. Other children that have ended are taken off the kernel's list
+/// on the way: who adopts orphans has them, and nobody else would. waitpid(2).
+pub fn look(child: Pid) -> io::Result<Option<Change>> {
+    loop {
+        match change(libc::WNOHANG | libc::WUNTRACED)? {
+            None => return Ok(None),
+            Some((pid, change)) if pid == child => return Ok(Some(change)),
+            Some(_) => {}
+        }
+    }
+}
+
+/// The next child of which waitpid(2) has something to tell; `None` where all still live.
+fn change(flags: i32) -> io::Result<Option<(Pid, Change)>> {
+    loop {
         let mut status = 0;
         // SAFETY: the kernel writes one `int` into `status`, which outlives the call. nix's own knows no
         // real-time signals.
@@ -120,9 +144,15 @@ pub fn reap(wait: Wait) -> io::Result<Option<(Pid, Result<u8, i32>)>> {
             0 => return Ok(None),
             1.. if libc::WIFEXITED(status) => {
                 let code = libc::WEXITSTATUS(status) as u8;
-                return Ok(Some((Pid::from_raw(pid), Ok(code))));
+                return Ok(Some((Pid::from_raw(pid), Change::Ended(Ok(code)))));
             }
-            1.. => return Ok(Some((Pid::from_raw(pid), Err(libc::WTERMSIG(status))))),
+            1.. if libc::WIFSTOPPED(status) => {
+                return Ok(Some((Pid::from_raw(pid), Change::Stopped)));
+            }
+            1.. => {
+                let ended = Err(libc::WTERMSIG(status));
+                return Ok(Some((Pid::from_raw(pid), Change::Ended(ended))));
+            }
             _ => {
                 let error = io::Error::last_os_error();
                 if error.kind() != io::ErrorKind::Interrupted {
@@ -131,6 +161,15 @@ pub fn reap(wait: Wait) -> io::Result<Option<(Pid, Result<u8, i32>)>> {
             }
         }
     }
+}
+
+/// What became of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A signal has stopped it.
+    Stopped,
+    /// It ended: with a status, or by a signal.
+    Ended(Result<u8, i32>),
 }
 
 /// Whether [`reap`] waits.

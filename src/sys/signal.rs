@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+
+use crate::sys::process::{Change, look};
 
 /// Whether SIGPIPE was ignored when this program started.
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
@@ -120,21 +121,22 @@ impl Held {
         SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
     }
 
-    /// Passes every signal on to `child` until it has ended, and returns how it ended.
+    /// Passes every signal on to `child` until it has ended, and returns how it ended: with a status, or by a signal.
+    /// Children that this process adopted meanwhile are buried as they end.
     ///
     /// What a terminal sends (Ctrl-C) has reached the whole foreground group, the
     /// child included, and is not sent twice. When the child stops, this process
     /// stops too, so that a shell's job control sees it.
-    pub fn pass_on(self, child: Pid) -> io::Result<WaitStatus> {
+    pub fn pass_on(self, child: Pid) -> io::Result<Result<u8, i32>> {
         let mut all = SigSet::all();
         OURS.iter().for_each(|signal| all.remove(*signal));
         loop {
             let (signal, from_kernel) = wait_for(&all)?;
             if signal == libc::SIGCHLD {
-                match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
-                    WaitStatus::Stopped(..) => stop_as_well(child)?,
-                    WaitStatus::StillAlive => {}
-                    ended => {
+                match look(child)? {
+                    Some(Change::Stopped) => stop_as_well(child)?,
+                    None => {}
+                    Some(Change::Ended(ended)) => {
                         self.release()?;
                         return Ok(ended);
                     }

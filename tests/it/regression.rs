@@ -64,3 +64,130 @@ fn a_mistyped_container_is_called_that() {
         .complains("there is no container `k1`")
         .complains("coracle ps");
 }
+
+/// `run --rm --name` adopts what its guest abandons, and never buried it: a service ran out of processes.
+#[test]
+fn what_a_guest_abandons_is_buried() {
+    require!(Fixtures, UserNamespaces);
+    let script = r#"
+        for i in 1 2 3 4 5; do (true &); done
+        for i in $(seq 100); do
+            dead=0
+            for stat in /proc/[0-9]*/stat; do
+                read -r pid name state parent rest < $stat && [ "$state $parent" = "Z $PPID" ] && dead=1
+            done 2> /dev/null
+            [ $dead = 0 ] && exit 0
+            sleep 0.05
+        done
+        exit 1"#;
+    Sandbox::new()
+        .coracle(["--quiet", "run", "--rm", "--name=parent", "--engine=ns"])
+        .arguments([&fixture::image("guest"), "sh", "-c", script])
+        .run()
+        .success();
+}
+
+/// The status was 125, and the container and scratch copies stayed.
+#[test]
+fn a_guest_may_end_by_a_real_time_signal() {
+    require!(Fixtures, UserNamespaces);
+    let sandbox = Sandbox::new();
+    sandbox
+        .coracle(["--quiet", "run", "--rm", "--name=gone", "--engine=ns"])
+        .arguments([&fixture::image("guest"), "sh", "-c", "kill -35 $$"])
+        .run()
+        .exits(128 + 35);
+    sandbox.coracle(["ps", "-aq"]).run().success().prints("");
+}
+
+/// These were defects of our own to the user, with a line of the source.
+#[test]
+fn times_beyond_every_calendar_are_understood_or_refused() {
+    require!(Fixtures, UserNamespaces);
+    let sandbox = Sandbox::new();
+    sandbox
+        .coracle(["--quiet", "run", "-d", "--name=old", "--engine=ns"])
+        .arguments([
+            &fixture::image("guest"),
+            "sh",
+            "-c",
+            "echo written; exec sleep 60",
+        ])
+        .run()
+        .success();
+    sandbox
+        .coracle(["stop", "--time=9223372036854775807", "old"])
+        .run()
+        .success();
+    sandbox
+        .coracle(["logs", "--since=100years", "old"])
+        .run()
+        .success()
+        .prints("written");
+    sandbox
+        .coracle(["logs", "--since=999999999999", "old"])
+        .run()
+        .exits(2)
+        .complains("--since");
+}
+
+/// A second container gave an empty volume its image's files, and the first one went on with a directory of its own.
+#[test]
+fn guests_of_one_volume_see_one_directory() {
+    require!(Fixtures, UserNamespaces);
+    let sandbox = Sandbox::new();
+    let run = |flags: &[&str], command: &[&str]| {
+        sandbox
+            .coracle(["--quiet", "run", "--engine=ns"])
+            .arguments(flags)
+            .arguments([&fixture::image("guest")])
+            .arguments(command)
+            .run()
+            .success()
+    };
+    run(
+        &["-d", "--name=first", "-v", "tools:/seen"],
+        &["sleep", "60"],
+    );
+    run(&["--rm", "-v", "tools:/bin"], &["true"]);
+    let seen = sandbox
+        .coracle(["exec", "first", "test", "-e", "/seen/sh"])
+        .run();
+    sandbox.coracle(["rm", "-f", "first"]).run().success();
+    seen.success();
+}
+
+/// The options in an archive were taken over without a word, and with them whatever of the host they show.
+#[test]
+fn a_packed_container_says_what_it_will_see_of_the_host() {
+    require!(Fixtures, UserNamespaces);
+    let sandbox = Sandbox::new();
+    let data = sandbox.file("data", "text");
+    let archive = sandbox.file("packed", "");
+    let volume = format!("{}:/data", data.display());
+    sandbox
+        .coracle([
+            "--quiet",
+            "create",
+            "--name=theirs",
+            "-e",
+            "SECRET",
+            "-v",
+            &volume,
+        ])
+        .arguments([&fixture::image("guest"), "true"])
+        .run()
+        .success();
+    sandbox
+        .coracle(["export", "--clone", "-o"])
+        .arguments([archive.as_os_str(), "theirs".as_ref()])
+        .run()
+        .success();
+    sandbox
+        .coracle(["import", "--clone"])
+        .arguments([&archive])
+        .run()
+        .success()
+        .complains(&data.display().to_string())
+        .complains("the variable `SECRET`");
+}

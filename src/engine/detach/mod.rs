@@ -189,10 +189,7 @@ fn bury(guest: Pid) -> Option<Outcome> {
     let mut outcome = None;
     while let Ok(Some((pid, ended))) = reap(Wait::Not) {
         if pid == guest {
-            outcome = Some(match ended {
-                Ok(status) => Outcome::Exited(status),
-                Err(signal) => Outcome::Signaled(signal),
-            });
+            outcome = Some(Outcome::from(ended));
         }
     }
     outcome

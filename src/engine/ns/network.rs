@@ -11,6 +11,7 @@ use crate::base::fsx;
 use crate::base::path::GuestPath;
 use crate::engine::Stop;
 use crate::engine::start::Step;
+use crate::plan::resolver::RESOLVER;
 use crate::plan::{GuestFile, Network, RunPlan, Source};
 use crate::sys;
 
@@ -18,9 +19,7 @@ use crate::sys;
 /// its usual port otherwise, and who asks for a network of his own has no other user in it. ip(7)
 const FIRST_OPEN_PORT: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
 
-/// Where a guest reads whom to ask for names.
-const RESOLVER: &str = "/etc/resolv.conf";
-/// The largest such text.
+/// The largest text of name servers that is read.
 const MAX_RESOLVER: u64 = 1 << 16;
 
 /// The guest's network, as far as it can be made before its namespace.

@@ -7,7 +7,7 @@
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use crate::engine::start::{GuestError, Step};
 use crate::host::uplink::{self, Program};
 use crate::plan::{Port, Protocol};
 use crate::sys::attendant::{self, Side};
-use crate::sys::process::exit;
+use crate::sys::process::{Handle, exit};
 
 /// How long the program has to set the network up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -77,7 +77,7 @@ impl Uplink {
         };
         const DOING: &str = "make a process beside the guest for";
         let guest = Pid::this();
-        let watch = attendant::watch(guest).step("watch", "this process")?;
+        let watch = Handle::open(guest).step("watch", "this process")?;
         let (begin, go) = io::pipe().step(DOING, "its network")?;
         let (report, answer) = io::pipe().step(DOING, "its network")?;
         let kept = [begin.as_fd(), answer.as_fd(), watch.as_fd()];
@@ -126,7 +126,7 @@ impl Uplink {
 struct Keeper {
     program: (Program, HostPath),
     guest: Pid,
-    watch: OwnedFd,
+    watch: Handle,
 }
 
 impl Keeper {
@@ -138,22 +138,41 @@ impl Keeper {
             return;
         }
         drop(begin);
-        let (mut child, said) = match self.start(ports) {
-            Ok(child) => (Some(child), READY.to_vec()),
+        let (started, said) = match self.start(ports) {
+            Ok(started) => (Some(started), READY.to_vec()),
             Err(why) => (None, why.into_bytes()),
         };
         let _the_guest_may_be_gone = answer.write_all(&said);
         // The guest reads to the end.
         drop(answer);
-        if let Some(child) = &mut child {
-            let _its_end_is_what_counts = attendant::readable([self.watch.as_fd()], None);
+        if let Some((mut child, complaints)) = started {
+            self.await_end(complaints);
             let _it_only_takes_time = attendant::readable([], Some(LINGER));
-            stop(child);
+            stop(&mut child);
+        }
+    }
+
+    /// Waits for the guest's end. What the program complains of meanwhile is taken from it, for nobody: a pipe without
+    /// a reader would end it by SIGPIPE, and a full one would stop it.
+    fn await_end(&self, mut complaints: PipeReader) {
+        let mut chunk = [0; 4096];
+        loop {
+            let fds = [self.watch.as_fd(), complaints.as_fd()];
+            let Ok([is_gone, complains]) = attendant::readable(fds, None) else {
+                return;
+            };
+            if is_gone {
+                return;
+            }
+            if complains && complaints.read(&mut chunk).is_ok_and(|count| count == 0) {
+                let _its_end_is_what_counts = attendant::readable([self.watch.as_fd()], None);
+                return;
+            }
         }
     }
 
     /// The program at work, or what it complained of.
-    fn start(&self, ports: &[Port]) -> Result<Child, String> {
+    fn start(&self, ports: &[Port]) -> Result<(Child, PipeReader), String> {
         ports.iter().try_for_each(|port| self.check_free(port))?;
         match self.program.0 {
             Program::Pasta => self.start_pasta(ports),
@@ -185,7 +204,7 @@ impl Keeper {
         bound.map_err(|error| format!("port {} of the host cannot be had: {error}", port.host))
     }
 
-    fn start_pasta(&self, ports: &[Port]) -> Result<Child, String> {
+    fn start_pasta(&self, ports: &[Port]) -> Result<(Child, PipeReader), String> {
         let mut command = Command::new(&*self.program.1);
         command.args(pasta_words(ports, &host_resolvers()));
         command.arg(self.guest.to_string());
@@ -193,11 +212,11 @@ impl Keeper {
         let routes = format!("/proc/{}/net", self.guest);
         let is_ready = || has_route(&routes);
         self.wait(&mut child, &mut complaints, is_ready)?;
-        Ok(child)
+        Ok((child, complaints))
     }
 
     /// slirp4netns takes its ports through a socket in the file system, which is gone again once it has them.
-    fn start_slirp(&self, ports: &[Port]) -> Result<Child, String> {
+    fn start_slirp(&self, ports: &[Port]) -> Result<(Child, PipeReader), String> {
         let text = |error: io::Error| error.to_string();
         let dir = fsx::private_sibling(env::temporary_dir().join("net"))
             .and_then(|dir| fsx::create_dir(&dir, 0o700).map(|()| HostPath::new(dir)))
@@ -216,7 +235,7 @@ impl Keeper {
             let is_ready = || attendant::readable([ready.as_fd()], Some(0)).is_ok_and(|[at]| at);
             self.wait(&mut child, &mut complaints, is_ready)?;
             match slirp::add_ports(&dir, ports) {
-                Ok(()) => Ok(child),
+                Ok(()) => Ok((child, complaints)),
                 Err(why) => {
                     stop(&mut child);
                     Err(why)

@@ -6,6 +6,7 @@ use nix::sys::resource::Resource;
 
 use crate::engine::restrict;
 use crate::plan::farm::Piece;
+use crate::plan::limits;
 use crate::plan::{Ids, Limit, Mount, Network, Port, Protocol, RunPlan, Source, View};
 
 /// Longer paths overflow PRoot's buffers. limits.h, `PATH_MAX`.
@@ -74,10 +75,10 @@ fn refused_port(ports: &[Port]) -> Option<String> {
     })
 }
 
-fn refused_limit(limits: &[Limit]) -> Option<String> {
+fn refused_limit(wanted: &[Limit]) -> Option<String> {
     NEEDS.into_iter().find_map(|(resource, least)| {
-        let limit = restrict::limit_on(limits, resource)?;
-        let name = restrict::name(resource);
+        let limit = restrict::limit_on(wanted, resource)?;
+        let name = limits::name(resource);
         (limit.soft < least).then(|| match least {
             libc::RLIM_INFINITY => format!("a limit on `{name}`, which PRoot would reach itself"),
             _ => format!("a limit `{name}` below {least}, which PRoot needs itself"),

@@ -307,7 +307,8 @@ fn target(from: &Place, to: &Place) -> Result<(OwnedFd, Vec<u8>), BoxFault> {
 fn open_folder(place: &Place) -> fsx::Result<OwnedFd> {
     let opened = rooted::folder(&place.spot.dir, Path::new("")).and_then(|dir| {
         use nix::fcntl::{OFlag, openat};
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        // Its links were followed before: what is one now was put there by a guest that runs.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         Ok(openat(
             &dir,
             &*place.spot.name,

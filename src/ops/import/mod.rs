@@ -18,14 +18,16 @@ use crate::oci::media;
 use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
 use crate::oci::source::Source;
-use crate::ops::export::{CONFIG, Kept};
+use crate::ops::export::{CONFIG, Kept, RECORD};
 use crate::ops::pull::Input;
 use crate::ops::pull::keep::Keeper;
 use crate::ops::pull::resolve::Resolved;
 use crate::ops::{create, tag};
-use crate::plan::wish::Wish;
+use crate::plan::binds::{self, Origin};
+use crate::plan::wish::{Text, Wish};
 use crate::store::{Container, ImageRecord, Lease, Store};
 use layer::Layer;
+use repack::Malformed;
 
 /// What an image is called that was given no name; its digest follows.
 const NAMELESS: &str = "localhost/imported";
@@ -115,12 +117,55 @@ pub fn clone(
         let config = packed.config.ok_or(NoContainer)?;
         let resolved = work.finish(packed.layer, config)?;
         let image = packed.image.unwrap_or_else(|| IMPORTED.to_owned());
-        work.container(
-            &resolved,
-            packed.kept.unwrap_or_else(|| Kept::of(&image)),
-            name,
-        )
+        let kept = packed.kept.unwrap_or_else(|| Kept::of(&image));
+        let reach = reach_of(&kept)?;
+        let container = work.container(&resolved, kept, name)?;
+        if !reach.is_empty() {
+            let reach = reach.join(", ");
+            progress.warn(&format!(
+                "as the archive says, runs of this container see of this host: {reach}; remove it with `coracle rm` if \
+                 you do not trust whoever packed it"
+            ));
+        }
+        Ok(container)
     })
+}
+
+/// What of this host the runs of a container see that was packed elsewhere, perhaps by a stranger.
+fn reach_of(kept: &Kept) -> Result<Vec<String>, BoxFault> {
+    let wish = serde_json::from_value(kept.options.clone());
+    let wish: Wish = wish.map_err(|source| Malformed {
+        file: RECORD,
+        source,
+    })?;
+    let mut reach = Vec::new();
+    for wanted in binds::wanted(&wish)? {
+        if let Origin::Host(path) = wanted.origin {
+            reach.push(format!("`{path}`"));
+        }
+    }
+    let around = &wish.surroundings;
+    for Text(path) in around.paths.iter().chain(&around.volumes) {
+        reach.push(format!("`{}`", path.display()));
+    }
+    let names = wish.environment.iter().map(|Text(text)| text);
+    for Text(name) in &around.environment {
+        reach.push(format!("the variable `{}`", name.display()));
+    }
+    for name in names.filter(|text| !text.as_encoded_bytes().contains(&b'=')) {
+        reach.push(format!("the variable `{}`", name.display()));
+    }
+    for (is_shown, what) in [
+        (wish.home, "your home directory"),
+        (around.cwd, "the working directory"),
+        (
+            wish.host_environment || around.host_environment,
+            "your environment",
+        ),
+    ] {
+        reach.extend(is_shown.then(|| what.to_owned()));
+    }
+    Ok(reach)
 }
 
 /// Does `work` under a lease; where it fails, takes away what it has put into the store.

@@ -24,9 +24,9 @@ const MAX_NAME: u64 = 4096;
 /// A file in the archive that is not what its name promises.
 #[derive(Debug, thiserror::Error)]
 #[error("the `{file}` in it cannot be read")]
-struct Malformed {
-    file: &'static str,
-    source: serde_json::Error,
+pub(super) struct Malformed {
+    pub(super) file: &'static str,
+    pub(super) source: serde_json::Error,
 }
 
 impl Fault for Malformed {

@@ -11,6 +11,9 @@ use crate::store::{Condition, Line, RunState, Store, Stream};
 /// The pause between two looks at a log that grows.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// From 1970 to the first year that has five digits.
+const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+
 /// What of a log is wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
@@ -193,6 +196,10 @@ fn moment(flag: &'static str, text: Option<&str>) -> Result<Option<String>, LogE
         got: text.escape_debug().take(80).collect(),
     };
     let then = given.or_else(date).or_else(seconds).or_else(ago);
-    let then = then.ok_or_else(wrong)?;
+    // No log is older than 1970, and its texts have four digits for a year.
+    let then = then.ok_or_else(wrong)?.max(UNIX_EPOCH);
+    if then >= UNIX_EPOCH + YEAR_10000 {
+        return Err(wrong());
+    }
     Ok(Some(humantime::format_rfc3339_nanos(then).to_string()))
 }
