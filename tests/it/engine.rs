@@ -3,6 +3,7 @@
 //! `table` has what can be said as data: options, image, arguments, and what must come of it. `scenes` has what needs
 //! a conversation: signals, terminals, containers that are run twice. Imitated hosts run both again (`hosts`).
 
+mod ports;
 pub(crate) mod scenes;
 pub(crate) mod table;
 

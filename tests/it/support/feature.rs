@@ -36,6 +36,12 @@ pub(crate) enum Feature {
     Fish,
     /// `umoci`, whose extraction ours is compared with.
     Umoci,
+    /// pasta(1), which passes ports on to a guest.
+    Pasta,
+    /// slirp4netns(1), which does so too.
+    Slirp4netns,
+    /// The device by which both hand packets to the kernel, opened by the plain user behind [`with_tun`].
+    Tun,
 }
 
 impl Feature {
@@ -67,6 +73,13 @@ impl Feature {
             Self::Zsh => installed("zsh"),
             Self::Fish => installed("fish"),
             Self::Umoci => installed("umoci"),
+            Self::Pasta => installed("pasta"),
+            Self::Slirp4netns => installed("slirp4netns"),
+            Self::Tun => tried_behind(
+                &with_tun(),
+                "network device (/dev/net/tun)",
+                &["sh", "-c", ": <>/dev/net/tun"],
+            ),
         }
     }
 }
@@ -83,8 +96,40 @@ pub(crate) fn skip(test: &str, reason: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
 }
 
+/// What has to stand before a command of the plain user that needs `/dev/net/tun`. Nothing where he may open that; else
+/// root puts a node that everybody may open, as udev makes it, in its place, for this command alone.
+pub(crate) fn with_tun() -> Vec<String> {
+    let is_open = std::fs::metadata("/dev/net/tun")
+        .is_ok_and(|node| node.permissions().mode() & 0o006 == 0o006);
+    if is_open || !nix::unistd::geteuid().is_root() {
+        return Vec::new();
+    }
+    let line = "set -e; mount -t tmpfs -o mode=755 none /mnt; mknod -m 666 /mnt/tun c 10 200; \
+                mount --bind /mnt/tun /dev/net/tun; umount -l /mnt; exec \"$@\"";
+    [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        line,
+        "sh",
+    ]
+    .map(String::from)
+    .to_vec()
+}
+
 fn tried<S: AsRef<OsStr>>(name: &str, command: &[S]) -> Result<(), String> {
-    let output = Sandbox::new().command(command).run();
+    tried_behind(&[], name, command)
+}
+
+fn tried_behind<S: AsRef<OsStr>>(
+    prefix: &[String],
+    name: &str,
+    command: &[S],
+) -> Result<(), String> {
+    let output = Sandbox::new().command(command).behind(prefix).run();
     if output.code() == Some(0) {
         return Ok(());
     }
