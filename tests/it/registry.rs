@@ -2,6 +2,7 @@
 //!
 //! A real registry over TLS is in `pull`; here are the answers that no honest one gives.
 
+mod search;
 pub(crate) mod server;
 
 use std::io::Read;

@@ -105,12 +105,8 @@ fn look(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
     let mut lines = vec![line("NAME", "OFFICIAL", "DESCRIPTION", "STARS")];
     lines.extend(found.iter().map(|image| {
         let official = if image.official { "[OK]" } else { "----" };
-        line(
-            &image.name,
-            official,
-            &image.description,
-            &image.stars.to_string(),
-        )
+        let about = image.description.replace(['\n', '\r', '\t'], " ");
+        line(&image.name, official, &about, &image.stars.to_string())
     }));
     render::lines(lines.iter().map(|line| plain(line)))
 }
