@@ -32,6 +32,8 @@ impl Verb for Start {
 The guest is what the container was created with, it finds the files as it left them, and it goes on
 when you log out. One that runs already goes on as it is.
 
+With --attach the exit status is the guest's, or 125, 126 or 127 as that of `coracle run`.
+
 Examples:
   coracle start web && coracle logs -f web
   coracle start -ai tools                    with this terminal, as `coracle run tools`";
@@ -52,11 +54,18 @@ Examples:
         if self.interactive {
             attach.push(Attach::Stdin);
         }
-        let request = Request {
-            target: start::known(container, &reach)?,
-            attach,
-            ..Request::default()
+        let attached = || {
+            let request = Request {
+                target: start::known(container, &reach)?,
+                attach,
+                ..Request::default()
+            };
+            run::run(&request, &reach, &*progress)
         };
-        run::run(&request, &reach, &*progress)
+        attached().or_else(|fault: BoxFault| {
+            // Every status below 125 is the guest's, as with `run`; without `--attach` there is no guest's.
+            meant.voice().error(&*fault);
+            Ok(ExitCode::from(fault.kind().start_status()))
+        })
     }
 }

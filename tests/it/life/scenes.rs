@@ -302,6 +302,12 @@ fn started_again(stage: &Stage) {
         .run()
         .exits(2)
         .prints("3");
+    // Every status below 125 is the guest's.
+    stage
+        .coracle(&["start", "-a", "nobody"])
+        .run()
+        .exits(125)
+        .complains("nobody");
     stage.coracle(&["restart", "again"]).run().success();
     stage.coracle(&["wait", "again"]).run().success();
     stage
