@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::base::fault::{Fault, Kind};
+use crate::base::near;
 use crate::cli::groups;
 use crate::cli::report::Format;
 use crate::cli::verb::{self, Row};
@@ -282,7 +283,7 @@ impl Misuse {
         let mut hints: Vec<String> = suggested
             .into_iter()
             .filter_map(|kind| error.get(kind))
-            .map(|near| format!("did you mean {}?", quoted(near)))
+            .map(|near| format!("did you mean {}?", nearest(near, typed_word(error))))
             .collect();
         hints.push(match verb::named_in(args) {
             Some(verb) => format!("see `coracle {verb} --help`"),
@@ -290,6 +291,29 @@ impl Misuse {
         });
         Misuse { message, hints }
     }
+}
+
+/// The word that clap did not know.
+fn typed_word(error: &clap::Error) -> &str {
+    let unknown = [
+        ContextKind::InvalidSubcommand,
+        ContextKind::InvalidValue,
+        ContextKind::InvalidArg,
+    ];
+    let texts = unknown.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.unwrap_or_default()
+}
+
+/// Of several words that clap finds alike, the one that was meant most likely, in backticks; else all.
+fn nearest(alike: &ContextValue, typed: &str) -> String {
+    let found = match alike {
+        ContextValue::Strings(words) => near::nearest(typed, words.iter().map(String::as_str)),
+        _ => None,
+    };
+    found.map_or_else(|| quoted(alike), |word| format!("`{word}`"))
 }
 
 /// The values of a clap context in backticks.

@@ -138,7 +138,7 @@ const MISUSES: [(&str, i32, &str, &str); 19] = [
         "rm nobody",
         1,
         "there is no container `nobody`",
-        "hint: `coracle ps`",
+        "hint: `coracle ps -a` lists them",
     ),
 ];
 
