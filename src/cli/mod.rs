@@ -27,8 +27,8 @@ use typed::Typed;
 /// Runs one command line, program name first; everything is reported before it returns.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.collect();
-    if let Some(words) = udocker::words_of(&args) {
-        return udocker::main(words);
+    if let Some(line) = udocker::line_of(&args) {
+        return udocker::main(&line);
     }
     let args = groups::expanded(&args).unwrap_or(args);
     let verb = verb::named_in(&args);

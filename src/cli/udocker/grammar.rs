@@ -29,6 +29,8 @@ pub(crate) struct Flag {
     pub(crate) names: &'static [&'static str],
     /// What its value is; none for one that takes none.
     pub(crate) value: Option<&'static str>,
+    /// What may stand behind `=`, and only there.
+    pub(crate) choice: Option<&'static str>,
     /// What becomes of it.
     pub(crate) fate: Fate,
     /// What it does, or why not.
@@ -42,6 +44,7 @@ pub(crate) const fn flag(names: &'static [&'static str], note: &'static str) -> 
     Flag {
         names,
         value: None,
+        choice: None,
         fate: Fate::Honoured,
         note,
         unlike: "",
@@ -65,6 +68,14 @@ impl Flag {
     pub(crate) const fn moot(self) -> Flag {
         Flag {
             fate: Fate::Moot,
+            ..self
+        }
+    }
+
+    /// The same, with a value that may stand behind `=`.
+    pub(crate) const fn or_with(self, choice: &'static str) -> Flag {
+        Flag {
+            choice: Some(choice),
             ..self
         }
     }
@@ -240,6 +251,7 @@ impl Reader<'_> {
             return Ok(());
         };
         match (flag.value, value) {
+            (None, Some(value)) if flag.choice.is_some() => self.take(flag, value),
             (None, Some(_)) => Err(Misuse::of(format!(
                 "`{}` takes no value",
                 OsStr::from_bytes(name).to_string_lossy()
@@ -261,6 +273,9 @@ impl Reader<'_> {
             };
             if flag.value.is_none() {
                 if arg.get(at + 1) == Some(&b'=') {
+                    if flag.choice.is_some() {
+                        return self.take(flag, OsString::from_vec(arg[at + 2..].to_vec()));
+                    }
                     let name = char::from(*letter);
                     return Err(Misuse::of(format!("`-{name}` takes no value")));
                 }

@@ -63,8 +63,9 @@ fn flags(flags: &[Flag]) -> String {
 /// A flag with its spellings and its value.
 pub(super) fn spelled(flag: &Flag) -> String {
     let names = flag.names.join(", ");
-    match flag.value {
-        Some(value) => format!("{names} {value}"),
-        None => names,
+    match (flag.value, flag.choice) {
+        (Some(value), _) => format!("{names} {value}"),
+        (None, Some(choice)) => format!("{names} [={choice}]"),
+        (None, None) => names,
     }
 }

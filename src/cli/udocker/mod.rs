@@ -8,6 +8,7 @@ mod archive;
 mod container;
 mod grammar;
 mod help;
+mod hint;
 mod image;
 mod keys;
 mod label;
@@ -33,6 +34,7 @@ use crate::cli::typed::{self, Globals, Misuse, Typed};
 use crate::cli::{render, verb};
 use crate::ops::mkrepo;
 use grammar::{Flag, Given, Words, flag, value};
+use hint::Advised;
 use settings::Settings;
 
 /// The name that makes this the tongue.
@@ -73,27 +75,37 @@ pub(crate) struct Here {
     pub(crate) talks: bool,
 }
 
-/// The words behind the tongue's name, if this command line begins with it.
-pub(crate) fn words_of(args: &[OsString]) -> Option<&[OsString]> {
+/// A command line of this tongue.
+pub(crate) struct Line<'a> {
+    /// What is typed before a verb.
+    program: &'static str,
+    words: &'a [OsString],
+}
+
+/// What is behind the tongue's name, if this command line begins with it.
+pub(crate) fn line_of(args: &[OsString]) -> Option<Line<'_>> {
     let (program, words) = args.split_first()?;
     if Path::new(program).file_name().map(OsStrExt::as_bytes) == Some(NAME) {
-        return Some(words);
+        let program = "udocker";
+        return Some(Line { program, words });
     }
+    let program = "coracle udocker";
     match words.split_first() {
-        Some((first, words)) if first.as_bytes() == NAME => Some(words),
+        Some((first, words)) if first.as_bytes() == NAME => Some(Line { program, words }),
         _ => None,
     }
 }
 
 /// Runs one command line of this tongue; everything is reported before it returns.
-pub(crate) fn main(words: &[OsString]) -> ExitCode {
+pub(crate) fn main(line: &Line) -> ExitCode {
     let mut verb = String::new();
-    carry_out(words, &mut verb).unwrap_or_else(|fault| {
-        Voice::before_parsing(&[]).error(&*fault);
+    carry_out(line.words, &mut verb).unwrap_or_else(|fault| {
+        let kind = fault.kind();
+        Voice::before_parsing(&[]).error(&Advised::new(fault, line.program));
         // udocker knows one status of failure; `run` has Docker's, because the guest has all others.
         let status = match table::named(&verb) {
             Some(row) if row.name != "run" => 1,
-            _ => report::status(Some(&verb), fault.kind()),
+            _ => report::status(Some(&verb), kind),
         };
         ExitCode::from(status)
     })

@@ -9,6 +9,7 @@ use super::options::{HTTPPROXY, INDEX, PLATFORM, REGISTRY, options};
 use crate::base::fault::BoxFault;
 use crate::cli::render;
 use crate::cli::typed::Misuse;
+use crate::ops::life::attach::Attach;
 use crate::ops::reach::Pull;
 use crate::ops::run::{self, Lifetime, Request};
 use crate::ops::{life, protect, setup};
@@ -79,7 +80,8 @@ const FLAGS: &[Flag] = &[
     flag(&["--tty", "-t"], "tell the guest the type of its terminal, where there is one")
         .unlike("it counts where standard input is a terminal, udocker ignores it"),
     flag(&["--interactive", "-i"], "standard input always reaches the guest").moot(),
-    flag(&["--attach", "-a"], "all three streams always reach the guest").moot(),
+    flag(&["--attach", "-a"], "share only this of the three streams, all where none is named; repeatable")
+        .or_with("stdin|stdout|stderr"),
     flag(&["--nobanner"], "there is no banner").moot(),
 ];
 
@@ -95,6 +97,7 @@ fn act(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
         },
         name: given.text("--name")?,
         engine: None,
+        attach: streams(given)?,
         ..Request::default()
     };
     let mut reach = image::reach(given, here)?;
@@ -150,4 +153,16 @@ fn act(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
         return render::text(&format!("{id}\n"));
     }
     run::run(&request, &reach, &*progress)
+}
+
+/// The streams that are named; with the flag alone all are shared, as without it.
+fn streams(given: &Given) -> Result<Vec<Attach>, BoxFault> {
+    let typed = given.texts("--attach")?;
+    let named = typed.iter().filter(|word| !word.is_empty());
+    let streams: Vec<Attach> = named.map(|word| word.parse()).collect::<Result<_, _>>()?;
+    if given.has("--detach") && !streams.is_empty() {
+        let text = "`--attach` cannot be used with `--detach`: its output goes to `udocker logs`";
+        return Err(Misuse::of(text.to_owned()).into());
+    }
+    Ok(streams)
 }

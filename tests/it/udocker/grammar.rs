@@ -45,6 +45,31 @@ fn every_spelling_of_a_flag_is_understood() {
         .prints("1:a\n0:\n2:-b\n2:--");
 }
 
+/// The streams that are not named go nowhere; hints name this tongue's verbs.
+#[test]
+fn streams_and_hints() {
+    require!(Fixtures, UserNamespaces);
+    let harness = Harness::new();
+    harness.line("pull IMAGE").run().success();
+    let both = "echo out; echo err >&2";
+    for (flags, out, err) in [
+        ("-q run --rm --attach=stdout IMAGE sh -c", "out\n", ""),
+        ("-q run --rm -a=stderr IMAGE sh -c", "", "err\n"),
+        ("-q run --rm -a -i IMAGE sh -c", "out\n", "err\n"),
+    ] {
+        let output = harness.line(flags).arguments([both]).run().success();
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (out, err));
+    }
+    let odd = harness.line("run --attach=odd IMAGE true").run().exits(125);
+    odd.complains("got `odd` for `--attach`");
+    let hint = "hint: `{} pull x:1` brings it here";
+    let output = harness.line("run --pull=never x:1").run().exits(125);
+    output.complains(&hint.replace("{}", "udocker"));
+    let word = ["udocker", "run", "--pull=never", "x:1"];
+    let output = harness.sandbox.coracle(word).run().exits(125);
+    output.complains(&hint.replace("{}", "coracle udocker"));
+}
+
 #[test]
 fn what_makes_no_sense_has_a_status_and_says_so_on_stderr() {
     let harness = Harness::new();

@@ -238,7 +238,7 @@ const TRIALS: &[(&str, &str, &str, i32, &str)] = &[
         0,
         "1:x",
     ),
-    ("run", "--attach", "run --attach c args x", 0, "1:x"),
+    ("run", "--attach", "run --attach=stdout c args x", 0, "1:x"),
     ("run", "--nobanner", "run --nobanner c args x", 0, "1:x"),
     ("rm", "-f", "rm -f nobody", 1, "there is no container"),
     ("inspect", "-p", "inspect -p c", 0, "/rootfs"),
