@@ -209,6 +209,11 @@ fn completions_of_other_shells_are_sound() {
 fn the_recording_in_the_readme_is_current() {
     require!(Fixtures, UserNamespaces);
     let readme = include_str!("../../README.md");
+    assert_eq!(
+        readme.matches("<!-- recorded by record -->").count(),
+        1,
+        "the recording is there once"
+    );
     let recording = readme.split("<!-- recorded by record -->").nth(1);
     let recording = recording.and_then(|text| text.split("<!-- end of the recording -->").next());
     let recording = recording.expect("README.md has both markers");
