@@ -217,7 +217,7 @@ impl Store {
 
     /// The processes on this host that run in the container `id`, as far as that can be seen.
     pub fn processes(&self, id: &str) -> Vec<Pid> {
-        usage::processes(&format!("containers/{id}/"))
+        usage::processes(&format!("containers/{id}"))
     }
 
     pub(super) fn container_exists(&self, id: &str) -> Result<bool> {

@@ -35,6 +35,10 @@ pub(super) const SCENES: &[(&str, Scene)] = &[
     ("a guest that is killed is told of", killed_guest),
     ("rm refuses what runs, rm -f ends it", removed_by_force),
     (
+        "stop ends what exec brought in, too",
+        stop_ends_what_exec_brought_in,
+    ),
+    (
         "a terminal of its own, and an input that stays open",
         terminal,
     ),
@@ -381,6 +385,20 @@ fn removed_by_force(stage: &Stage) {
         .prints("kept");
     leftover::assert_no_process(&token);
     assert!(!stage.container(&id).exists());
+}
+
+fn stop_ends_what_exec_brought_in(stage: &Stage) {
+    let token = format!("89{}", std::process::id());
+    stage.detached("visited", &format!("echo ready; exec sleep {token}1"));
+    wait_for(stage, "visited", "ready");
+    for seconds in [format!("{token}2"), format!("{token}3")] {
+        let words = ["exec", "-d", "visited", "sleep", &seconds];
+        stage.coracle(&words).run().success();
+    }
+    stage.coracle(&["stop", "visited"]).run().success();
+    leftover::assert_no_process(&token);
+    assert_eq!(status(stage, "visited"), "exited");
+    stage.coracle(&["rm", "visited"]).run().success();
 }
 
 fn terminal(stage: &Stage) {
