@@ -110,7 +110,7 @@ pub fn run(
         Some(id) if ready.is_removed => {
             // The guest's own process waits for its turn, which this one would keep while it waits for the guest.
             drop(turn);
-            life::run_beside(&ready, &id, progress)?
+            life::run_beside(&ready, request, &id, progress)?
         }
         _ => ready.carry_out(None, turn, progress)?,
     };
@@ -314,12 +314,13 @@ impl Ready {
         Err(SelectError::NoEngine(rejections).into())
     }
 
-    /// Whether the container's state is known and as `is_so` says.
-    pub(super) fn is_known(&self, is_so: impl Fn(&RunState) -> bool) -> Result<bool, BoxFault> {
-        let Some(id) = &self.id else {
+    /// Whether somebody lives in the container: its last guest, or who came in beside that one.
+    pub(super) fn is_taken(&self) -> Result<bool, BoxFault> {
+        let Some(id) = self.id.as_ref().filter(|_| !self.is_new) else {
             return Ok(false);
         };
-        Ok(!self.is_new && self.store.state(id)?.as_ref().is_some_and(is_so))
+        let is_up = |state: RunState| matches!(state.condition(), Condition::Up(_));
+        Ok(self.store.state(id)?.is_some_and(is_up) || !self.store.processes(id).is_empty())
     }
 
     /// Says that this process is the container's guest from now on. What somebody waits for keeps the state that he

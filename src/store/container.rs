@@ -217,6 +217,7 @@ impl Store {
 
     /// The processes on this host that run in the container `id`, as far as that can be seen.
     pub fn processes(&self, id: &str) -> Vec<Pid> {
+        // Behind it stands a slash in the path of a bind, and a colon in the name that an overlay has.
         usage::processes(&format!("containers/{id}"))
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::creator::{Creator, Life, boot_id, host_name};
 use crate::base::fsx;
 use crate::base::living::Living;
+use crate::base::path::HostPath;
 use crate::store::{Result, Store, document, read_document};
 
 /// `state.json`.
@@ -139,7 +140,12 @@ pub fn now() -> String {
 impl Store {
     /// What runs in the container `id` or ran there last; `None` if nothing ever did.
     pub fn state(&self, id: &str) -> Result<Option<RunState>> {
-        read_document(&self.layout.container(id).join(STATE))
+        let path = self.layout.container(id).join(STATE);
+        // It was not flushed: a crash of the host may leave the name without the content. rename(2), ext4(5)
+        match fsx::absent_as_none(fsx::metadata(&path))? {
+            Some(meta) if meta.len() > 0 => read_document(&path),
+            _ => Ok(None),
+        }
     }
 
     /// Replaces that. A reader sees the old state or the new one.
@@ -162,7 +168,7 @@ impl Store {
     /// The claim appears by link(2), which fails where there is one; that of somebody who has ended is moved away first.
     pub fn claim(&self, id: &str) -> Result<bool> {
         let path = self.layout.container(id).join(CLAIM);
-        let own = self.write_private(&document(&Creator::current()), "claim")?;
+        let own = self.write_private(&document(&RunState::starting("")), "claim")?;
         let mut claimed = Ok(false);
         for _ in 0..CLAIM_ATTEMPTS {
             match fsx::hard_link(&own, &path) {
@@ -172,14 +178,13 @@ impl Store {
                     break;
                 }
             }
-            if read_document::<Creator>(&path)?.is_some_and(|other| other.life() != Life::Gone) {
+            if self.is_held(id, &path)? {
                 break;
             }
             // Whoever else finds the same moves away what we have moved away already, or, should a new claim have
             // come between, a living one: that is looked at and put back.
             if let Some(aside) = self.set_aside(&path, "claim")? {
-                let is_alive = |other: Creator| other.life() != Life::Gone;
-                match read_document::<Creator>(&aside)?.is_some_and(is_alive) {
+                match self.is_held(id, &aside)? {
                     true => fsx::rename(&aside, &path)?,
                     false => fsx::remove_file(&aside)?,
                 }
@@ -187,6 +192,25 @@ impl Store {
         }
         fsx::remove_file(&own)?;
         Ok(claimed?)
+    }
+
+    /// Whether the claim at `path` is that of somebody who lives. One of another host counts as long as nobody has said
+    /// that what he waited for has ended: he himself, or a user who knows that he is lost.
+    fn is_held(&self, id: &str, path: &HostPath) -> Result<bool> {
+        let Some(claim) = read_document::<RunState>(path)? else {
+            return Ok(false);
+        };
+        Ok(match claim.life() {
+            Life::Here(_) => true,
+            Life::Gone => false,
+            Life::Elsewhere => {
+                let state = self.state(id)?;
+                let is_over = |state: RunState| {
+                    state.ended.is_some() && state.monitor.as_ref() == Some(&claim.guest)
+                };
+                !state.is_some_and(is_over)
+            }
+        })
     }
 
     /// Gives the right back.

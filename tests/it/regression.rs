@@ -191,3 +191,45 @@ fn a_packed_container_says_what_it_will_see_of_the_host() {
         .complains(&data.display().to_string())
         .complains("the variable `SECRET`");
 }
+
+/// A start that came too late must leave alone whoever was faster, also with `--rm`.
+#[test]
+fn a_start_that_is_refused_ends_nobody() {
+    require!(Fixtures, UserNamespaces);
+    let sandbox = Sandbox::new();
+    let coracle = |words: &[&str]| sandbox.coracle(["--quiet"]).arguments(words);
+    let image = fixture::image("guest");
+    let script = "echo here; while [ ! -e /go ]; do sleep 0.05; done";
+    coracle(&["create", "--name=one", &image, "sh", "-c", script])
+        .run()
+        .success();
+    let first = coracle(&["run", "--engine=ns", "one"]).start();
+    first.wait_for("here");
+    coracle(&["run", "-d", "one"])
+        .run()
+        .exits(125)
+        .complains("is running");
+    coracle(&["exec", "one", "touch", "/go"]).run().success();
+    first.finish().success();
+    coracle(&["rm", "one"]).run().success();
+}
+
+/// After a power cut `ps` and `rm` failed for one file without content.
+#[test]
+fn a_state_that_a_crash_emptied_is_none() {
+    require!(Fixtures, UserNamespaces);
+    let sandbox = Sandbox::new();
+    let coracle = |words: &[&str]| sandbox.coracle(["--quiet"]).arguments(words).run();
+    let image = fixture::image("guest");
+    coracle(&["run", "--name=cut", "--engine=ns", &image, "true"]).success();
+    let id = coracle(&["ps", "-aq", "--no-trunc"]).success().stdout;
+    let state = sandbox
+        .store()
+        .join("containers")
+        .join(id.trim())
+        .join("state.json");
+    std::fs::write(&state, "").expect("the state of a container that ran can be emptied");
+    let shown = coracle(&["ps", "-a", "--format", "{{.Status}}"]);
+    shown.success().prints("Created");
+    coracle(&["rm", "cut"]).success();
+}

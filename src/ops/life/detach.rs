@@ -7,11 +7,10 @@ use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::engine::Outcome;
 use crate::engine::detach::{self as engine, Input, Keeper};
-use crate::ops::life::{LifeError, finish};
+use crate::ops::life::{LifeError, carry_out, finish};
 use crate::ops::reach::Reach;
 use crate::ops::run::{Ready, Request, Seat};
-use crate::ops::share;
-use crate::store::{Condition, LogWriter, RunState, Stream};
+use crate::store::{LogWriter, Stream};
 
 /// Starts the guest and returns the container's id. A start that fails is this call's failure, with the kind that tells
 /// why; a container that was made for this run only is gone by then.
@@ -63,9 +62,8 @@ struct Guard<'a> {
 impl Keeper for Guard<'_> {
     fn begin(&mut self) -> Result<(), BoxFault> {
         if !self.ready.store.claim(self.id)? {
-            let is_up = |state: &RunState| matches!(state.condition(), Condition::Up(_));
             let target = self.target.clone();
-            return Err(match self.ready.is_known(is_up)? {
+            return Err(match self.ready.is_taken()? {
                 true => LifeError::Running(target),
                 false => LifeError::Busy(target),
             }
@@ -77,18 +75,9 @@ impl Keeper for Guard<'_> {
     }
 
     fn guest(&mut self, progress: &dyn Progress) -> Result<Outcome, BoxFault> {
-        // A run in the foreground may have come between our caller's look and now.
-        let turn = self
-            .ready
-            .subject
-            .container
-            .as_ref()
-            .and_then(share::take_turn);
-        let is_up = |state: &RunState| matches!(state.condition(), Condition::Up(_));
-        if self.ready.is_known(is_up)? {
-            return Err(LifeError::Running(self.target.clone()).into());
-        }
-        self.ready.carry_out(self.monitor.as_ref(), turn, progress)
+        let monitor = self.monitor.as_ref();
+        let monitor = monitor.expect("it began before there is a guest");
+        carry_out(self.ready, &self.target, monitor, progress)
     }
 
     fn wrote(&mut self, stream: engine::Stream, bytes: &[u8]) {

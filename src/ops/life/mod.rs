@@ -17,8 +17,9 @@ use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::fsx;
 use crate::base::progress::Progress;
 use crate::engine::{Outcome, supervise};
-use crate::ops::run::Ready;
-use crate::store::{Condition, Ended, Store, now};
+use crate::ops::run::{Ready, Request};
+use crate::ops::share;
+use crate::store::{Condition, Ended, RunState, Store, now};
 
 pub use activity::Activity;
 pub use detach::detach;
@@ -117,12 +118,13 @@ pub(super) fn write_cidfile(path: &Path, id: &str) -> Result<(), BoxFault> {
 /// Runs in the foreground what has a container for this run only, and removes that afterwards.
 pub(super) fn run_beside(
     ready: &Ready,
+    request: &Request,
     id: &str,
     progress: &dyn Progress,
 ) -> Result<Outcome, BoxFault> {
     let monitor = Creator::current();
     supervise::beside(
-        || ready.carry_out(Some(&monitor), None, progress),
+        || carry_out(ready, &request.target, &monitor, progress),
         |outcome| {
             if let Err(error) = finish(ready, id, &monitor, outcome) {
                 progress.warn(&format!("{error}; `coracle gc` tries again"));
@@ -131,7 +133,23 @@ pub(super) fn run_beside(
     )
 }
 
-/// Writes down how a guest ended, and removes a container that was for this run only.
+/// Carries out what `monitor` waits for, unless another run came between its look and now: they take turns.
+fn carry_out(
+    ready: &Ready,
+    target: &str,
+    monitor: &Creator,
+    progress: &dyn Progress,
+) -> Result<Outcome, BoxFault> {
+    let container = ready.subject.container.as_ref();
+    let turn = container.and_then(share::take_turn);
+    if ready.is_taken()? {
+        return Err(LifeError::Running(target.to_owned()).into());
+    }
+    ready.carry_out(Some(monitor), turn, progress)
+}
+
+/// Writes down how a guest ended, and removes a container that was for this run only. Where the state
+/// tells of somebody else's guest, ours has never begun, and nothing is touched.
 fn finish(
     ready: &Ready,
     id: &str,
@@ -139,10 +157,17 @@ fn finish(
     outcome: Outcome,
 ) -> Result<(), crate::store::StoreError> {
     let store = &ready.store;
+    let state = store.state(id);
+    // It is ours once our guest has begun, and nobody's before there is an engine.
+    let is_others =
+        |state: &RunState| state.monitor.as_ref() != Some(monitor) && !state.engine.is_empty();
+    if matches!(&state, Ok(Some(state)) if is_others(state)) {
+        return Ok(());
+    }
     // What was brought into the container from outside is nobody's child here.
     let _it_is_asked_for_again_by_whoever_stops_it = stop::end_rest(store, id, id);
     let mut written = Ok(());
-    if let Ok(Some(mut state)) = store.state(id)
+    if let Ok(Some(mut state)) = state
         && state.monitor.as_ref() == Some(monitor)
     {
         state.ended = Some(Ended {

@@ -104,6 +104,10 @@ fn elsewhere(stage: &Stage) {
         state[who]["host"] = "ffffffffffffffff".into();
     }
     std::fs::write(&path, state.to_string()).expect("it can be written");
+    let mut claim = state.clone();
+    claim["guest"] = state["monitor"].clone();
+    let path = path.with_file_name("claim.json");
+    std::fs::write(&path, claim.to_string()).expect("it can be written");
     stage
         .coracle(&["ps", "--format", "{{.Status}}"])
         .run()
