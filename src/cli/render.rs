@@ -13,6 +13,7 @@ use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::progress::{Progress, Track};
 use crate::cli::report::{Format, Level, Voice, plain, plain_json};
 use crate::cli::table;
+use crate::cli::typed::Misuse;
 
 /// Standard output does not take what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -280,4 +281,23 @@ impl Drop for Bar {
             self.0.abandon_with_message("failed");
         }
     }
+}
+
+/// A template with each `{{NAME}}` in it replaced by what `value` says of that name.
+pub(crate) fn fill(
+    template: &str,
+    value: impl Fn(&str) -> Result<String, Misuse>,
+) -> Result<String, Misuse> {
+    let mut line = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        line.push_str(before);
+        let (name, behind) = after
+            .split_once("}}")
+            .ok_or_else(|| Misuse::of("a `{{` of `--format` has no `}}`".to_owned()))?;
+        line.push_str(&value(name.trim())?);
+        rest = behind;
+    }
+    line.push_str(rest);
+    Ok(line)
 }

@@ -23,7 +23,8 @@ pub(crate) struct Ps {
     /// Only those that fit: name=, id=, label=, status=, ancestor=, exited= (repeatable)
     #[arg(short, long, value_name = "WHAT=VALUE")]
     filter: Vec<String>,
-    /// `table`, `json` (a document a line), or a template such as `{{.Names}} {{.Status}}`
+    /// `table`, `json` (a document a line), or a template such as `{{.Names}} {{.Status}}`; with
+    /// `table` and a space before it, under headings
     #[arg(long, value_name = "FORM")]
     format: Option<String>,
     /// Only the newest, running or not
@@ -81,6 +82,7 @@ Examples:
                 let lines = rows.iter().map(|row| fill(&template, &self.fields(row)));
                 render::lines(lines.collect::<Result<Vec<_>, _>>()?.into_iter())
             }
+            Form::Columns(template) => self.columns(&template, &rows),
             Form::Table => self.table(&rows),
         }
     }
@@ -105,6 +107,22 @@ impl Ps {
             cells
         });
         render::table(&heading, &cells.collect::<Vec<_>>())
+    }
+
+    /// A table of chosen columns, under Docker's headings.
+    fn columns(&self, template: &str, rows: &[Row]) -> Result<ExitCode, BoxFault> {
+        let heading = fill(
+            template,
+            &HEADINGS.map(|(name, text)| (name, text.to_owned())),
+        )?;
+        let heading: Vec<&str> = heading.split('\t').collect();
+        let cells = rows.iter().map(|row| {
+            let filled = template
+                .split('\t')
+                .map(|cell| fill(cell, &self.fields(row)));
+            filled.collect::<Result<Vec<String>, Misuse>>()
+        });
+        render::table(&heading, &cells.collect::<Result<Vec<_>, _>>()?)
     }
 
     fn id(&self, row: &Row) -> String {
@@ -264,10 +282,27 @@ fn fits(row: &Row, filters: &[Filter]) -> bool {
     })
 }
 
+/// What Docker writes over each field in a table of chosen columns.
+const HEADINGS: [(&str, &str); 11] = [
+    ("ID", "CONTAINER ID"),
+    ("Names", "NAMES"),
+    ("Image", "IMAGE"),
+    ("Command", "COMMAND"),
+    ("CreatedAt", "CREATED AT"),
+    ("CreatedSince", "CREATED"),
+    ("RunningFor", "CREATED"),
+    ("Status", "STATUS"),
+    ("State", "STATE"),
+    ("Ports", "PORTS"),
+    ("Labels", "LABELS"),
+];
+
 enum Form {
     Table,
     Json,
     Template(String),
+    /// The columns of a table, with a tab between each two.
+    Columns(String),
 }
 
 impl Form {
@@ -275,11 +310,12 @@ impl Form {
         match text {
             None | Some("table") => Ok(Form::Table),
             Some("json") => Ok(Form::Json),
-            Some(text) if text.starts_with("table ") => Err(Misuse::of(
-                "a `table` of chosen columns is not possible; leave `table` away to have them without a heading".to_owned(),
-            )),
             Some(text) if text.contains("{{") => {
-                Ok(Form::Template(text.replace("\\t", "\t").replace("\\n", "\n")))
+                let text = text.replace("\\t", "\t").replace("\\n", "\n");
+                Ok(match text.strip_prefix("table ") {
+                    Some(columns) => Form::Columns(columns.to_owned()),
+                    None => Form::Template(text),
+                })
             }
             Some(text) => Err(Misuse::of(format!(
                 "got `{text}` for `--format`, expected `table`, `json` or a template such as `{{{{.Names}}}}`"
@@ -290,16 +326,10 @@ impl Form {
 
 /// The template with its fields filled in.
 fn fill(template: &str, fields: &[(&'static str, String)]) -> Result<String, Misuse> {
-    let mut line = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        line.push_str(before);
-        let (name, behind) = after
-            .split_once("}}")
-            .ok_or_else(|| Misuse::of("a `{{` of `--format` has no `}}`".to_owned()))?;
-        let wanted = name.trim().strip_prefix('.').unwrap_or(name.trim());
+    render::fill(template, |name| {
+        let wanted = name.strip_prefix('.').unwrap_or(name);
         let found = fields.iter().find(|(known, _)| *known == wanted);
-        let (_, value) = found.ok_or_else(|| {
+        found.map(|(_, value)| value.clone()).ok_or_else(|| {
             let known = fields
                 .iter()
                 .map(|(known, _)| format!("`{{{{.{known}}}}}`"));
@@ -307,10 +337,6 @@ fn fill(template: &str, fields: &[(&'static str, String)]) -> Result<String, Mis
             Misuse::of(format!(
                 "got `{{{{{name}}}}}` in `--format`, expected one of {known}"
             ))
-        })?;
-        line.push_str(value);
-        rest = behind;
-    }
-    line.push_str(rest);
-    Ok(line)
+        })
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::base::fault::BoxFault;
+use crate::base::fault::{BoxFault, Kind};
 use crate::cli::meant::Meant;
 use crate::cli::render;
 use crate::cli::verb::{Verb, each};
@@ -10,7 +10,7 @@ use crate::ops::containers;
 
 #[derive(clap::Args)]
 pub(crate) struct Rm {
-    /// Also one in which something runs: it is killed first
+    /// Also one in which something runs: it is killed first; one that is not there is no failure
     #[arg(short, long)]
     force: bool,
     /// Anonymous volumes, too; they are part of the container and always go with it
@@ -33,8 +33,15 @@ Examples:
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let home = meant.home()?;
         each(&self.containers, meant, |container| {
-            containers::remove(&home, container, self.force)?;
-            render::text(&format!("{container}\n"))
+            match containers::remove(&home, container, self.force) {
+                Ok(_id) => render::text(&format!("{container}\n")),
+                // As with Docker, so that a script can say `rm -f` before it makes one anew.
+                Err(fault) if self.force && fault.kind() == Kind::NotFound => {
+                    meant.voice().error(&*fault);
+                    Ok(ExitCode::SUCCESS)
+                }
+                Err(fault) => Err(fault),
+            }
         })
     }
 }

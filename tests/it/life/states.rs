@@ -33,7 +33,7 @@ fn every_verb_knows_every_state() {
             ("wait", 1, "there is no container"),
             ("logs", 1, "there is no container"),
             ("restart", 1, "there is no container"),
-            ("rm -f", 1, "there is no container"),
+            ("rm -f", 0, "there is no container"),
             ("attach", 2, "logs -f box"),
         ],
     );
@@ -87,6 +87,34 @@ fn every_verb_knows_every_state() {
         &[("start", 0, "box"), ("rm -f", 0, "box")],
     );
     stage.coracle(&["ps", "-aq"]).run().success().prints("");
+}
+
+/// The two templates that scripts for Docker are full of.
+#[test]
+fn ps_and_inspect_fill_templates_as_docker_does() {
+    require!(Fixtures);
+    let stage = Stage::new("ns");
+    let image = crate::support::fixture::image("guest");
+    let create = ["create", "--name", "box", "--label", "a=b", &image, "true"];
+    stage.coracle(&create).run().success();
+    let ps = ["ps", "-a", "--format", "table {{.Names}}\\t{{.State}}"];
+    let table = stage.coracle(&ps).run().success().stdout;
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|it| it.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows, [["NAMES", "STATE"], ["box", "created"]]);
+    let inspect = |template: &str| {
+        let words = ["inspect", "-f", template, "box"];
+        stage.coracle(&words).run()
+    };
+    let template = "{{.State.Status}} {{ .State.Running }} {{json .Config.Labels}}";
+    let filled = inspect(template).success();
+    filled.prints(r#"created false {"a":"b"}"#);
+    inspect("{{.State.Nothing}}")
+        .exits(2)
+        .complains(".State.Nothing");
+    inspect("{{.State").exits(2).complains("}}");
 }
 
 /// As if another host of a shared home had started it.
