@@ -12,6 +12,7 @@ use crate::base::env;
 use crate::base::fault::BoxFault;
 use crate::base::fsx;
 use crate::base::path::{GuestPath, HostPath, RootDir};
+use crate::base::stack::Stack;
 use crate::engine::select::Mode;
 use crate::gpu::Findings;
 use crate::oci::config::RunConfig;
@@ -170,18 +171,22 @@ fn trees(lower: &HostPath, view: &View) -> Vec<RootDir> {
     trees.into_iter().map(RootDir::new).collect()
 }
 
-/// A file of the guest as the guest would read it.
+/// A file of the guest as the guest would read it: one that was removed in a container does not show through from the
+/// image.
 pub(super) fn read(trees: &[RootDir], path: &str) -> fsx::Result<Option<Vec<u8>>> {
     let guest = GuestPath::root().join(path);
-    for tree in trees {
-        let Ok(host) = tree.resolve(&guest) else {
-            continue;
-        };
-        // A file that was removed in the container lies there as a device, a whiteout.
-        let meta = fsx::absent_as_none(fsx::metadata(&host))?;
-        if meta.is_some_and(|meta| meta.is_file()) {
-            return fsx::read(&host, DATABASE_LIMIT).map(Some);
-        }
+    let [tree] = trees else {
+        let found = Stack::of(trees).file(&guest);
+        return found
+            .map(|found| fsx::read(found.host, DATABASE_LIMIT))
+            .transpose();
+    };
+    let Ok(host) = tree.resolve(&guest) else {
+        return Ok(None);
+    };
+    let meta = fsx::absent_as_none(fsx::metadata(&host))?;
+    match meta.is_some_and(|meta| meta.is_file()) {
+        true => fsx::read(&host, DATABASE_LIMIT).map(Some),
+        false => Ok(None),
     }
-    Ok(None)
 }

@@ -45,7 +45,7 @@ pub fn save(home: &HostPath, texts: &[String], out: &mut dyn Write) -> Result<()
 
 /// The same into the file `path`, which appears whole or not at all and replaces one that is there.
 pub fn save_to(home: &HostPath, texts: &[String], path: &HostPath) -> Result<(), BoxFault> {
-    into_file(path, |out| save(home, texts, out))
+    into_file(path, 0o666, |out| save(home, texts, out))
 }
 
 fn listed(texts: &[String]) -> String {

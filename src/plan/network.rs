@@ -4,6 +4,7 @@
 //! host's, and to publish one under its own number is nothing to be done. Another number,
 //! or one address only, needs a network of its own.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::oci::config::RunConfig;
@@ -112,6 +113,8 @@ pub(super) fn check(wish: &Wish) -> Result<(), PlanError> {
 /// What `-p` asks for, each once.
 fn published(wish: &Wish) -> Result<Vec<Port>, PlanError> {
     let mut ports: Vec<Port> = Vec::new();
+    // A range may be all ports there are.
+    let mut taken = HashMap::new();
     for text in &wish.publish {
         let read = port(text).map_err(|reason| PlanError::Flag {
             flag: "--publish",
@@ -122,19 +125,16 @@ fn published(wish: &Wish) -> Result<Vec<Port>, PlanError> {
                 .to_owned(),
         })?;
         for port in read {
-            let clashes = |known: &&Port| {
-                (known.host, known.protocol, known.address)
-                    == (port.host, port.protocol, port.address)
-            };
-            match ports.iter().find(clashes) {
-                Some(known) if known.guest == port.guest => {}
+            let is_udp = port.protocol == Protocol::Udp;
+            match taken.insert((port.host, is_udp, port.address), port.guest) {
+                Some(known) if known == port.guest => {}
                 Some(known) => {
                     return Err(PlanError::Flag {
                         flag: "--publish",
                         text: shown(text),
                         reason: format!(
                             "port {} of the host leads to port {} already",
-                            port.host, known.guest
+                            port.host, known
                         ),
                         hint: "give each port of the guest another one of the host".to_owned(),
                     });

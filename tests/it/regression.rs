@@ -233,3 +233,41 @@ fn a_state_that_a_crash_emptied_is_none() {
     shown.success().prints("Created");
     coracle(&["rm", "cut"]).success();
 }
+
+/// What a container had removed was still read from its image: a user of a removed `/etc/passwd` was found.
+#[test]
+fn a_removed_passwd_names_no_user() {
+    require!(Fixtures, UserNamespaces);
+    let sandbox = Sandbox::new();
+    let image = fixture::image("guest");
+    let run = |words: &[&str]| {
+        sandbox
+            .coracle(["--quiet", "run", "--engine=ns"])
+            .arguments(words)
+    };
+    run(&["--name=bare", &image, "rm", "/etc/passwd"])
+        .run()
+        .success();
+    run(&["-u", "worker", "bare", "true"])
+        .run()
+        .exits(125)
+        .complains("the image has no user `worker`");
+}
+
+/// What was given with `-e` could be read by everybody in a file that `export --clone` wrote.
+#[test]
+fn a_clone_in_a_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    require!(Fixtures);
+    let sandbox = Sandbox::new();
+    let create = ["--quiet", "create", "--name=kept", "-e", "SECRET=s"];
+    sandbox
+        .coracle(create)
+        .arguments([fixture::image("guest")])
+        .run()
+        .success();
+    let export = sandbox.coracle(["export", "--clone", "-o", "kept.tar", "kept"]);
+    export.run().success();
+    let meta = std::fs::metadata(sandbox.home().join("kept.tar")).expect("it was written");
+    assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+}

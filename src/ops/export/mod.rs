@@ -88,12 +88,19 @@ pub fn export_to(
     form: Form,
     path: &HostPath,
 ) -> Result<(), BoxFault> {
-    into_file(path, |out| export(home, name_or_id, form, out))
+    // A clone holds what was given with `-e`, as the container's own record does.
+    let mode = match form {
+        Form::Tree => 0o666,
+        Form::Clone => 0o600,
+    };
+    into_file(path, mode, |out| export(home, name_or_id, form, out))
 }
 
-/// Lets `write` fill a file that appears under its name whole or not at all.
+/// Lets `write` fill a file that appears under its name whole or not at all, with permission bits `mode` less the
+/// caller's umask.
 pub(super) fn into_file(
     path: &HostPath,
+    mode: u32,
     write: impl FnOnce(&mut dyn Write) -> Result<(), BoxFault>,
 ) -> Result<(), BoxFault> {
     // What is no file, such as /dev/null or a pipe, is written to and not replaced.
@@ -102,7 +109,7 @@ pub(super) fn into_file(
         return write(&mut file);
     }
     let private = fsx::private_sibling(path)?;
-    let mut file = io::BufWriter::with_capacity(BUFFER, fsx::create_new(&private, 0o666)?);
+    let mut file = io::BufWriter::with_capacity(BUFFER, fsx::create_new(&private, mode)?);
     let written = write(&mut file).and_then(|()| {
         file.flush().context("write", path)?;
         file.get_ref().sync_all().context("flush", path)?;
