@@ -3,7 +3,9 @@
 /// Between two columns.
 const GAP: usize = 3;
 /// The least that is left of a shortened column.
-const LEAST: usize = 8;
+const LEAST: usize = 6;
+/// The least that is left of a name.
+const LEAST_NAME: usize = 8;
 /// Columns that stay whole: half of an id or a digest is none, and numbers would lie.
 const WHOLE: [&str; 9] = [
     "ID", "DIGEST", "SIZE", "TAG", "PID", "KEY", "UUID", "STATE", "STARS",
@@ -19,16 +21,20 @@ pub(crate) fn fitted(heading: &[&str], rows: &[Vec<String>], width: usize) -> Ve
     let mut widths: Vec<usize> = (0..heading.len()).map(widest).collect();
     let total = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * (widths.len().max(1) - 1);
     while total(&widths) > width {
-        // Names go last: they are typed more than all else.
-        let yields = |names: bool| {
+        let yields = |worth: Worth| {
             let columns = 0..widths.len();
+            let least = if worth == Worth::Name {
+                LEAST_NAME
+            } else {
+                LEAST
+            };
             let columns = columns.filter(|at| {
-                let floor = LEAST.max(heading[*at].chars().count());
-                may_yield(heading[*at]) == Some(names) && widths[*at] > floor
+                let floor = least.max(heading[*at].chars().count());
+                Worth::of(heading[*at]) == Some(worth) && widths[*at] > floor
             });
             columns.max_by_key(|at| widths[*at])
         };
-        match yields(false).or_else(|| yields(true)) {
+        match Worth::RISING.into_iter().find_map(yields) {
             Some(at) => widths[at] -= 1,
             None => return rows.to_vec(),
         }
@@ -43,10 +49,35 @@ pub(crate) fn fitted(heading: &[&str], rows: &[Vec<String>], width: usize) -> Ve
     rows.iter().map(row).collect()
 }
 
-/// Whether a column may be shortened, and if so, whether it holds names.
-fn may_yield(heading: &str) -> Option<bool> {
-    let is_whole = heading.split(' ').any(|word| WHOLE.contains(&word));
-    (!is_whole).then(|| heading.starts_with("NAME"))
+/// What a column is worth that may be shortened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    /// What is long, and known by its beginning or end.
+    Known,
+    /// Anything else.
+    Plain,
+    /// What one looks at such a table for.
+    Status,
+    /// What is typed more than all else.
+    Name,
+}
+
+impl Worth {
+    /// The order in which columns are shortened.
+    const RISING: [Worth; 4] = [Worth::Known, Worth::Plain, Worth::Status, Worth::Name];
+
+    /// That of a column; `None` where it stays whole.
+    fn of(heading: &str) -> Option<Worth> {
+        if heading.split(' ').any(|word| WHOLE.contains(&word)) {
+            return None;
+        }
+        Some(match heading {
+            "COMMAND" | "IMAGE" => Worth::Known,
+            "STATUS" => Worth::Status,
+            name if name.starts_with("NAME") => Worth::Name,
+            _ => Worth::Plain,
+        })
+    }
 }
 
 /// `text` in `width` characters; of a path or a reference the end says more.
@@ -92,5 +123,28 @@ mod tests {
             ["0123456789ab", "…debian:13", "sleep in…", "tools"]
         );
         assert_eq!(fit(20), row);
+    }
+
+    #[test]
+    fn a_status_is_read_to_its_end() {
+        let heading = [
+            "CONTAINER ID",
+            "IMAGE",
+            "COMMAND",
+            "CREATED",
+            "STATUS",
+            "NAMES",
+        ];
+        let row = [
+            "0123456789ab",
+            "registry.example/deep/library/debian:13",
+            "\"sh -c 'sleep 600'\"",
+            "14 minutes ago",
+            "Exited (137) 12 minutes ago",
+            "box",
+        ];
+        let rows = vec![row.map(str::to_owned).to_vec()];
+        let cells = fitted(&heading, &rows, 80).remove(0);
+        assert_eq!(cells[4..], row[4..]);
     }
 }

@@ -11,6 +11,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use crate::base::fault::{Fault, Kind};
 use crate::base::near;
 use crate::cli::groups;
+use crate::cli::help;
 use crate::cli::report::Format;
 use crate::cli::verb::{self, Row};
 
@@ -93,6 +94,7 @@ impl Fault for Misuse {
 fn command<'a>(verbs: impl IntoIterator<Item = &'a Row>) -> Command {
     let command = Command::new("coracle")
         .version(env!("CARGO_PKG_VERSION"))
+        .term_width(help::width())
         .override_usage("coracle [GLOBAL FLAGS] COMMAND [FLAGS] [ARG...]")
         .disable_help_subcommand(true)
         .subcommand_value_name("COMMAND")
@@ -253,6 +255,7 @@ impl Misuse {
             ErrorKind::MissingRequiredArgument => {
                 format!("missing {}", text(ContextKind::InvalidArg))
             }
+            ErrorKind::TooFewValues => format!("missing `{}`", next_value(error)),
             ErrorKind::ValueValidation => format!(
                 "got {} for {}: {}",
                 text(ContextKind::InvalidValue),
@@ -285,12 +288,31 @@ impl Misuse {
             .filter_map(|kind| error.get(kind))
             .map(|near| format!("did you mean {}?", nearest(near, typed_word(error))))
             .collect();
+        if error.kind() == ErrorKind::InvalidSubcommand && hints.is_empty() {
+            let verbs = verb::ALL.iter().map(|row| row.name);
+            hints.extend(near::question(typed_word(error), verbs));
+        }
         hints.push(match verb::named_in(args) {
             Some(verb) => format!("see `coracle {verb} --help`"),
             None => "see `coracle --help`".to_owned(),
         });
         Misuse { message, hints }
     }
+}
+
+/// The name of the first value that is not there, of several that belong together.
+fn next_value(error: &clap::Error) -> String {
+    let names = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(names)) => names.as_str(),
+        _ => "",
+    };
+    let given = match error.get(ContextKind::ActualNumValues) {
+        Some(ContextValue::Number(given)) => usize::try_from(*given).unwrap_or(0),
+        _ => 0,
+    };
+    let names: Vec<&str> = names.split_whitespace().collect();
+    let name = names.get(given).or(names.last()).copied();
+    name.unwrap_or("VALUE").trim_end_matches("...").to_owned()
 }
 
 /// The word that clap did not know.

@@ -8,6 +8,7 @@
 //! reason, and what somebody would have to change.
 
 use crate::base::fault::{Fault, Kind};
+use crate::base::near;
 use crate::engine::{apptainer, ns, proot};
 use crate::host::{Ask, Fact, HostFacts};
 use crate::plan::{Ids, Network, RunPlan};
@@ -100,8 +101,13 @@ impl Fault for SelectError {
     }
 
     fn hints(&self) -> Vec<String> {
-        let SelectError::NoEngine(rejections) = self else {
-            return Vec::new();
+        let rejections = match self {
+            SelectError::Unknown(name) => {
+                let known = NAMES.map(|(name, _)| name);
+                return near::question(name, known).into_iter().collect();
+            }
+            SelectError::NotYet(_) => return Vec::new(),
+            SelectError::NoEngine(rejections) => rejections,
         };
         let mut hints: Vec<String> = Vec::new();
         for remedy in rejections

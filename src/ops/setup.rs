@@ -143,3 +143,8 @@ pub(super) fn wish_of(record: &ContainerRecord) -> Result<Wish, CreateError> {
         source,
     })
 }
+
+/// Whether `--engine` takes `name`.
+pub fn known_engine(name: &str) -> Result<(), BoxFault> {
+    Ok(select::wish(name).map(drop)?)
+}

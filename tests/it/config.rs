@@ -39,6 +39,8 @@ fn every_setting_can_stand_in_a_file_and_in_a_variable() {
             "nvidia" | "cuda_compat" => ("'off'", "off", "off"),
             "userns" => ("'keep-id'", "keep-id", "keep-id"),
             "insecure" | "volumes" | "env" | "cdi_dirs" => ("['/a']", "[\"/a\"]", "/a"),
+            "engine" => ("'proot'", "proot", "proot"),
+            "platform" => ("'linux/arm64'", "linux/arm64", "linux/arm64"),
             _ => ("'/a'", "/a", "/a"),
         };
         configure(&sandbox, &format!("{key} = {written}\n"));
@@ -131,8 +133,18 @@ fn what_makes_no_sense_is_refused_with_its_place() {
             "help config",
         ),
         (
+            "\nengine = 'prot'",
+            "line 2: `engine`: unknown engine `prot`",
+            "did you mean `proot`?",
+        ),
+        (
+            "platform = 'a/b/c/d'",
+            "line 1: `platform`: ",
+            "help config",
+        ),
+        (
             "engine = 5",
-            "line 1: `engine`: got the number 5, expected a text",
+            "line 1: `engine`: got the number 5, expected the name",
             "help config",
         ),
         (
@@ -163,7 +175,7 @@ fn what_makes_no_sense_is_refused_with_its_place() {
         ("engine = ", "line 1: ", "help config"),
         (
             "[engine]\na = 1",
-            "got a table, expected a text",
+            "got a table, expected the name",
             "help config",
         ),
         (
@@ -235,6 +247,19 @@ fn what_makes_no_sense_is_refused_with_its_place() {
             .exits(2)
             .complains("error: ")
             .complains(complaint);
+    }
+}
+
+#[test]
+fn what_is_built_in_is_shown_as_it_comes_out() {
+    let sandbox = Sandbox::new();
+    for (key, path) in [
+        ("home", sandbox.home().join(".coracle")),
+        ("tmpdir", sandbox.path("tmp")),
+    ] {
+        let run = sandbox.coracle(["config", "show", key]);
+        let shown = run.env("CORACLE_HOME", "").run().success().stdout;
+        assert_eq!(shown.trim_end(), path.display().to_string(), "{key}");
     }
 }
 
@@ -312,6 +337,14 @@ fn settings_hold_for_new_containers_and_yield_to_flags() {
         "{plan}"
     );
     assert_eq!(plan["plan"]["environment"]["LATER"], Value::Null);
+    configure(&sandbox, "volumes = ['./data:/d', '.:/all']\n");
+    let listed = settings(show(&sandbox));
+    let listed = listed["settings"]["volumes"]["value"].to_string();
+    let dir = sandbox.home().join(".config/coracle");
+    for volume in ["data:/d", ".:/all"] {
+        let volume = format!("\"{}/{volume}\"", dir.display());
+        assert!(listed.contains(&volume), "{listed}");
+    }
     configure(&sandbox, "volumes = ['/not/there:/x']\n");
     let output = run(&["hello"]).run().exits(125);
     output.complains("cannot show `/not/there` in the container");

@@ -205,8 +205,7 @@ const HEAD: &str = "\
 
 What becomes here of every flag of `docker run`, and so of `docker create`. *Honoured*: it does what stands beside it.
 *By nature*: it asks for what is so without it. *Refused*: the command ends with status 125 and this message before
-anything is done; what to do instead follows on a line of its own. A test tries each row and prints this page from what
-came of it.
+anything is done; what to do instead follows on a line of its own.
 
 | flag | here | what it does, or why not |
 |---|---|---|

@@ -41,6 +41,9 @@ fn what_was_mistyped_is_guessed() {
     let sandbox = Sandbox::new();
     for (line, status, hint) in [
         ("help registires", 2, "did you mean `registries`?"),
+        ("rnu hello", 2, "did you mean `run`?"),
+        ("exec box", 125, "missing `<COMMAND>`"),
+        ("run --engine prot hello", 125, "did you mean `proot`?"),
         ("help pul", 2, "did you mean `pull`?"),
         ("man pulll", 2, "did you mean `pull`?"),
         ("completions fsh", 2, "did you mean `fish`?"),

@@ -1,5 +1,8 @@
 //! One configuration file, read strictly: what it does not know is an error, with the line and what was meant.
 
+use std::ffi::OsString;
+use std::path::Path;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -128,8 +131,36 @@ impl Place<'_> {
                 }
                 Value::Text(path.as_os_str().to_owned())
             }
+            (Form::Volumes, value) => self.beside(value)?,
             (_, value) => value,
         })
+    }
+
+    /// Volumes with each source that begins with `./` or `../` taken from the directory of this file: the same line
+    /// means the same wherever the command is typed.
+    fn beside(&self, volumes: Value) -> Result<Value, String> {
+        let Value::List(items) = volumes else {
+            return Ok(volumes);
+        };
+        let path = std::path::absolute(self.path);
+        let path = path.map_err(|error| format!("cannot find the file's directory: {error}"))?;
+        let dir = path.parent().unwrap_or(Path::new("/")).as_os_str();
+        // The text is expanded later, when a container is made.
+        let dir = dir.to_string_lossy().replace('$', "$$");
+        let full = |item: OsString| {
+            let text = item.to_string_lossy();
+            let source = text.split(':').next().unwrap_or_default();
+            let is_here = source
+                .split('/')
+                .next()
+                .is_some_and(|it| it == "." || it == "..");
+            match (is_here, text.strip_prefix("./")) {
+                (false, _) => item,
+                (true, Some(rest)) => format!("{dir}/{rest}").into(),
+                (true, None) => format!("{dir}/{text}").into(),
+            }
+        };
+        Ok(Value::List(items.into_iter().map(full).collect()))
     }
 
     /// The profiles of `[profile.NAME]`, and the one that `profile.default` names: in one file, TOML does not let
@@ -175,7 +206,7 @@ impl Place<'_> {
             let index = FIELDS.iter().position(|field| field.word == word.get_ref());
             let words: Vec<&str> = FIELDS.iter().map(|field| field.word).collect();
             let index = index.ok_or_else(|| self.unknown(at, word.get_ref(), &words))?;
-            let read = FIELDS[index].form.of_toml(value.get_ref());
+            let read = self.setting(FIELDS[index].form, value);
             let read = read.and_then(|value| checked(FIELDS[index].word, value));
             let read =
                 read.map_err(|what| self.wrong(at, format!("`{}`: {what}", word.get_ref()), None))?;

@@ -7,6 +7,8 @@ use toml::de::DeValue;
 
 use crate::base::env;
 use crate::base::near;
+use crate::oci::platform::Platform;
+use crate::ops::setup;
 
 /// Bytes of one text.
 const MAX_TEXT: usize = 4096;
@@ -18,6 +20,10 @@ const MAX_ITEMS: usize = 256;
 pub(crate) enum Form {
     /// Any text but the empty one.
     Text,
+    /// What `--engine` takes.
+    Engine,
+    /// A platform of images, `OS/ARCH[/VARIANT]`.
+    Platform,
     /// One of these.
     Word(&'static [&'static str]),
     /// An absolute path; `~/` and `$NAME` are expanded in files.
@@ -26,6 +32,8 @@ pub(crate) enum Form {
     Switch,
     /// A whole number.
     Number,
+    /// Volumes; in a variable they have a line feed between them, in a file `./` is the file's directory.
+    Volumes,
     /// Texts; in a variable they have this between them.
     List(char),
 }
@@ -48,6 +56,8 @@ impl Form {
     fn expected(self) -> String {
         match self {
             Form::Text => "a text".to_owned(),
+            Form::Engine => "the name of an engine".to_owned(),
+            Form::Platform => "a platform, OS/ARCH[/VARIANT]".to_owned(),
             Form::Word(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
                 format!("one of {}", words.join(", "))
@@ -55,7 +65,7 @@ impl Form {
             Form::Path => "an absolute path".to_owned(),
             Form::Switch => "`true` or `false`".to_owned(),
             Form::Number => "a whole number".to_owned(),
-            Form::List(_) => "a list of texts".to_owned(),
+            Form::List(_) | Form::Volumes => "a list of texts".to_owned(),
         }
     }
 
@@ -71,16 +81,17 @@ impl Form {
                 let value = i64::from_str_radix(number.as_str(), number.radix());
                 Ok(Value::Number(value.map_err(|_| wrong())?))
             }
-            (Form::List(_), DeValue::Array(items)) => {
+            (Form::List(_) | Form::Volumes, DeValue::Array(items)) => {
                 let texts = items.iter().map(|item| match item.get_ref() {
                     DeValue::String(text) => Ok(OsString::from(&**text)),
                     other => Err(format!("got {} in a list of texts", shown(other))),
                 });
                 self.bounded(texts.collect::<Result<_, _>>()?)
             }
-            (Form::Text | Form::Word(_) | Form::Path, DeValue::String(text)) => {
-                self.of_text(OsStr::new(&**text))
-            }
+            (
+                Form::Text | Form::Word(_) | Form::Path | Form::Engine | Form::Platform,
+                DeValue::String(text),
+            ) => self.of_text(OsStr::new(&**text)),
             _ => Err(wrong()),
         }
     }
@@ -99,7 +110,12 @@ impl Form {
                 let number = text.to_str().and_then(|text| text.parse().ok());
                 number.map(Value::Number).ok_or_else(wrong)
             }
-            Form::List(separator) => {
+            Form::List(_) | Form::Volumes => {
+                let separator = if let Form::List(separator) = self {
+                    separator
+                } else {
+                    '\n'
+                };
                 let items = text.as_bytes().split(|byte| char::from(*byte) == separator);
                 let items = items.filter(|item| !item.is_empty());
                 self.bounded(
@@ -110,7 +126,7 @@ impl Form {
             }
             // As for CORACLE_HOME and other programs, a relative path is taken from the working directory.
             Form::Path => Ok(Value::Text(text.to_owned())),
-            Form::Text | Form::Word(_) => self.of_text(text),
+            Form::Text | Form::Word(_) | Form::Engine | Form::Platform => self.of_text(text),
         }
     }
 
@@ -125,6 +141,16 @@ impl Form {
                 Some(question) => format!("{}; {question}", wrong()),
                 None => wrong(),
             });
+        }
+        let parsed = |result: Result<(), String>| match text.is_empty() {
+            true => Err(wrong()),
+            false => result,
+        };
+        let typed = text.to_string_lossy();
+        match self {
+            Form::Engine => parsed(engine(&typed))?,
+            Form::Platform => parsed(platform(&typed))?,
+            _ => {}
         }
         match text.is_empty() || text.len() > MAX_TEXT || text.as_bytes().contains(&0) {
             true => Err(wrong()),
@@ -147,6 +173,19 @@ impl Form {
             None => Ok(Value::List(items)),
         }
     }
+}
+
+/// Whether `--engine` would take `name`.
+fn engine(name: &str) -> Result<(), String> {
+    setup::known_engine(name).map_err(|error| match error.hints().first() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    })
+}
+
+fn platform(text: &str) -> Result<(), String> {
+    let platform = text.parse::<Platform>().map(drop);
+    platform.map_err(|error| error.to_string())
 }
 
 impl Value {

@@ -16,11 +16,13 @@ pub(super) fn render(text: &str, width: usize) -> String {
         let is_more =
             !line.is_empty() && !line.starts_with(['#', '|', '-']) && !line.starts_with("```");
         if is_more {
-            paragraph += line.trim();
+            paragraph += unmarked(line).trim();
             paragraph.push(' ');
             continue;
         }
         flush(&mut paragraph, &mut done, width);
+        let line = unmarked(line);
+        let line = line.as_str();
         if line.starts_with("```") {
             for code in lines.by_ref().take_while(|line| !line.starts_with("```")) {
                 done += format!("{CODE}{code}").trim_end();
@@ -49,6 +51,22 @@ pub(super) fn render(text: &str, width: usize) -> String {
     done
 }
 
+/// `line` without the stars of `*emphasis*` and `**strength**`; those in code stay, and its backticks, which are how all
+/// messages quote.
+fn unmarked(line: &str) -> String {
+    if line.starts_with("```") {
+        return line.to_owned();
+    }
+    let parts = line.split('`').enumerate();
+    let parts: Vec<String> = parts
+        .map(|(at, part)| match at % 2 {
+            0 => part.replace('*', ""),
+            _ => part.to_owned(),
+        })
+        .collect();
+    parts.join("`")
+}
+
 /// In capitals, but for code.
 fn shouted(heading: &str) -> String {
     let parts = heading.split('`').enumerate();
@@ -61,7 +79,7 @@ fn shouted(heading: &str) -> String {
             }
         })
         .collect();
-    parts.join("`")
+    parts.concat()
 }
 
 fn flush(paragraph: &mut String, done: &mut String, width: usize) {
@@ -110,7 +128,11 @@ fn cells(line: &str) -> Vec<String> {
     let cells = line
         .split('|')
         .map(|cell| cell.trim().replace('\u{0}', "|"));
-    cells.collect()
+    // The first one is what the row is about: it needs no quotes to stand out.
+    cells
+        .enumerate()
+        .map(|(at, cell)| if at == 0 { cell.replace('`', "") } else { cell })
+        .collect()
 }
 
 /// A table whose last column is filled; where that would be narrow, each row becomes a paragraph.
@@ -144,19 +166,15 @@ fn table(rows: &[Vec<String>], width: usize) -> String {
                 done.push('\n');
             }
         } else {
-            // What is short stands beside the first cell, the rest below it.
             let (name, more) = front
                 .split_first()
-                .map_or(("", front), |(name, more)| (&**name, more));
-            let beside = more
-                .iter()
-                .take_while(|cell| cell.chars().count() < LEAST / 2);
-            let n_beside = beside.clone().count();
-            let beside: String = beside.map(|cell| format!(" - {cell}")).collect();
-            done += &filled(&format!("{name}{beside}"), width, "", CODE);
-            for cell in more.iter().skip(n_beside).chain([end]) {
-                done += &filled(cell, width, CODE, CODE);
-            }
+                .map_or((&**end, &[][..]), |(name, more)| (&**name, more));
+            let about = more.iter().chain((!front.is_empty()).then_some(end));
+            let about: Vec<&str> = about
+                .map(String::as_str)
+                .filter(|cell| !cell.is_empty())
+                .collect();
+            done += &filled(&format!("{name} — {}", about.join("; ")), width, "", CODE);
         }
     }
     done
@@ -188,9 +206,9 @@ mod tests {
 
     #[test]
     fn each_form_is_rendered() {
-        let text = "# Title\n\nSome words that\ngo on.\n\n## Part\n\n```\ncode  as it is\n```\n\n- one thing that is long\n- two\n\n| a | b |\n|---|---|\n| `x\\|y` | some words of it |\n";
-        let wanted = "Title\n\nSome words that go\non.\n\nPART\n    code  as it is\n\n- one thing that is\n  long\n- two\n\na\n    b\n`x|y`\n    some words of it\n";
+        let text = "# Title\n\nSome words that\ngo on.\n\n## Part\n\n```\ncode  as it is\n```\n\n- **one** thing that is *long*\n- two\n\n| a | b |\n|---|---|\n| `x\\|y` | some words of it |\n";
+        let wanted = "Title\n\nSome words that go\non.\n\nPART\n    code  as it is\n\n- one thing that is\n  long\n- two\n\na — b\nx|y — some words of\n    it\n";
         assert_eq!(render(text, 20), wanted);
-        assert!(render(text, 60).contains("\n`x|y`  some words of it\n"));
+        assert!(render(text, 60).contains("\nx|y  some words of it\n"));
     }
 }

@@ -147,7 +147,7 @@ fn fields() -> String {
 }
 
 /// Columns of the terminal that stdout is, within what is readable.
-fn width() -> usize {
+pub(crate) fn width() -> usize {
     render::terminal_width().map_or(WIDTH, |columns| columns.clamp(MIN_WIDTH, MAX_WIDTH))
 }
 

@@ -37,7 +37,7 @@ const PAGE_HEAD: &str = "\
 
 What becomes here of every verb, flag, variable and key of udocker. *Honoured*: it does what stands beside it.
 *No effect*: it is taken, and things are so without it. *Refused*: the command ends with the reason, before anything
-is done. This page is printed from the grammar itself by a test, which also tries each row.
+is done.
 
 Everywhere: messages go to stderr, stdout is for what was asked; values may stand behind `=` or in the next word, single
 letters may be joined (`-it`); empty arguments reach the guest; `run` has the guest's status, 128+n for a signal, 125, 126
@@ -55,14 +55,17 @@ fn section(title: &str, about: &str, unlike: &str, flags: &[Flag]) -> String {
     if flags.is_empty() {
         return text;
     }
-    text += "\n| flag | here | what it does, or why not | unlike udocker |\n|---|---|---|---|\n";
+    text += "\n| flag | here | what it does, or why not |\n|---|---|---|\n";
     for flag in flags {
+        let unlike = match flag.unlike {
+            "" => String::new(),
+            unlike => format!("; unlike udocker: {}", escaped(unlike)),
+        };
         text += &format!(
-            "| `{}` | {} | {} | {} |\n",
+            "| `{}` | {} | {}{unlike} |\n",
             escaped(&spelled(flag)),
             word(flag.fate),
             escaped(flag.note),
-            escaped(flag.unlike)
         );
     }
     text

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::base::env;
 use crate::base::fault::BoxFault;
 use crate::base::near;
 use crate::cli::config::Origin;
-use crate::cli::config::keys::{KEYS, Key};
+use crate::cli::config::keys::{KEYS, Key, Name};
 use crate::cli::meant::Meant;
 use crate::cli::render;
 use crate::cli::table;
@@ -74,8 +75,18 @@ Examples:
 fn shown(meant: &Meant, key: &Key) -> (String, Origin) {
     match meant.config().setting(key.name) {
         Some(setting) => (setting.value.shown(), setting.origin.clone()),
-        None => (key.default.to_owned(), Origin::BuiltIn),
+        None => (built_in(meant, key), Origin::BuiltIn),
     }
+}
+
+/// What holds where nobody says anything; paths as they come out here.
+fn built_in(meant: &Meant, key: &Key) -> String {
+    let path = match key.name {
+        Name::Home => meant.home().ok(),
+        Name::Tmpdir => Some(env::temporary_dir()),
+        _ => None,
+    };
+    path.map_or_else(|| key.default.to_owned(), |path| path.display().to_string())
 }
 
 fn all(meant: &Meant) -> String {
@@ -119,7 +130,10 @@ fn setting_json(meant: &Meant, key: &Key) -> Json {
     let setting = meant.config().setting(key.name);
     json!({
         "value": setting.map(|setting| setting.value.json()),
-        "default": key.default,
+        "default": match setting {
+            Some(_) => key.default.to_owned(),
+            None => built_in(meant, key),
+        },
         "from": shown(meant, key).1.to_string(),
         "variable": key.variable,
         "flag": key.flag,

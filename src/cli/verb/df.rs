@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::base::fault::BoxFault;
 use crate::cli::meant::Meant;
 use crate::cli::render;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Verb, ps};
 use crate::ops::prune::{self, Disk};
 
 #[derive(clap::Args)]
@@ -50,7 +50,7 @@ fn each(disk: &Disk) -> Result<ExitCode, BoxFault> {
     let images = disk.images.iter().map(|(row, count)| {
         vec![
             row.repository.clone(),
-            row.tag.clone().unwrap_or_default(),
+            row.tag.clone().unwrap_or_else(|| "<none>".to_owned()),
             render::size(row.size),
             render::size(row.unique),
             count.to_string(),
@@ -61,7 +61,7 @@ fn each(disk: &Disk) -> Result<ExitCode, BoxFault> {
             it.row.id[..12].to_owned(),
             it.row.image.clone(),
             render::size(it.size),
-            if it.row.running { "running" } else { "" }.to_owned(),
+            ps::status(&it.row),
             it.row.names.join(", "),
         ]
     });

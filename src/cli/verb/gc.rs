@@ -23,13 +23,51 @@ removed here are not seen, and lose their files.";
         let swept = gc::collect(&meant.home()?)?;
         let removed = swept.removed.iter();
         let mut lines: Vec<String> = removed
-            .map(|removed| format!("removed {} ({})", removed.path, render::size(removed.bytes)))
+            .map(|removed| {
+                format!(
+                    "removed {} ({})",
+                    short(&removed.path),
+                    render::size(removed.bytes)
+                )
+            })
             .collect();
         let in_use = swept.in_use.iter();
-        lines.extend(in_use.map(|tree| format!("kept {tree}: something runs from it")));
+        lines.extend(in_use.map(|tree| format!("kept {}: something runs from it", short(tree))));
         if !meant.quiet() {
             lines.push(format!("freed {}", render::size(swept.freed())));
         }
         render::lines(lines.into_iter())
+    }
+}
+
+/// Digits of an id that are shown.
+const DIGITS: usize = 12;
+
+/// `path` with the digits of its ids cut as in all tables, and without what follows them.
+fn short(path: &str) -> String {
+    let cut = |part: &str| {
+        let digits = part.bytes().take_while(u8::is_ascii_hexdigit).count();
+        match digits >= 32 {
+            true => part[..DIGITS].to_owned(),
+            false => part.to_owned(),
+        }
+    };
+    let parts: Vec<String> = path.split('/').map(cut).collect();
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn ids_are_cut_and_names_are_not() {
+        let id = "0123456789abcdef".repeat(4);
+        let path = format!("trees/{id}-1");
+        assert_eq!(short(&path), "trees/0123456789ab");
+        assert_eq!(
+            short("refs/feed.example/=13.json"),
+            "refs/feed.example/=13.json"
+        );
     }
 }

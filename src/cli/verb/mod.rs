@@ -89,7 +89,8 @@ pub(crate) trait Verb: clap::Args {
 
 /// A verb as a row of the table of verbs.
 pub(crate) struct Row {
-    name: &'static str,
+    /// What is typed.
+    pub(crate) name: &'static str,
     about: &'static str,
     flags: fn(Command) -> Command,
     /// Whether a broken configuration file keeps it from being done.
@@ -165,6 +166,22 @@ fn parts(more: &'static str) -> (&'static str, &'static str) {
     }
 }
 
+/// `prose` with each paragraph in one line, for whoever wraps it: the source's own line ends would be breaks.
+fn flowing(prose: &str) -> String {
+    let mut text = String::with_capacity(prose.len());
+    let mut lines = prose.lines().peekable();
+    while let Some(line) = lines.next() {
+        text += line;
+        let is_whole = |line: &str| line.is_empty() || line.starts_with(' ');
+        match lines.peek() {
+            Some(next) if is_whole(line) || is_whole(next) => text.push('\n'),
+            Some(_) => text.push(' '),
+            None => {}
+        }
+    }
+    text
+}
+
 impl Row {
     /// The grammar of this verb; its flags are built only if it is the one that was typed.
     pub(crate) fn command(&self) -> Command {
@@ -191,7 +208,7 @@ const fn row<V: Verb>() -> Row {
                 .about(V::ABOUT)
                 .long_about(None)
                 .help_template(EXAMPLES_FIRST)
-                .after_long_help(prose)
+                .after_long_help(flowing(prose))
                 .override_usage(format!(
                     "coracle {} [FLAGS]{arguments}{}",
                     V::NAME,

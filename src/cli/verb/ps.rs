@@ -190,7 +190,7 @@ fn is_up(row: &Row) -> bool {
 }
 
 /// What a container does, in Docker's words where it has some.
-fn status(row: &Row) -> String {
+pub(super) fn status(row: &Row) -> String {
     let ago = |at: &Option<String>| at.as_deref().map(|at| format!(" {}", render::since(at)));
     match &row.activity {
         Activity::Created => "Created".to_owned(),

@@ -34,7 +34,7 @@ pub(crate) struct Run {
     /// Call the new container so
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Which engine runs it: `auto`, `ns`, `proot`, or one of udocker's mode names
+    /// Which engine runs it: `auto`, `ns`, `proot`, `apptainer`, or one of udocker's mode names
     #[arg(long, value_name = "NAME")]
     engine: Option<String>,
     /// Print what would be done, and why by this engine, instead of doing it
@@ -92,7 +92,8 @@ Examples:
   coracle run tools sh -c 'echo this container still has what it fetched'
   coracle run -d --name web nginx && coracle logs -f web
   coracle run --rm --nvidia ubuntu nvidia-smi
-  coracle run --rm --gpus 0,1 -v $PWD:/work -w /work pytorch/pytorch python train.py
+  coracle run --rm --gpus 0,1 -v $PWD:/work -w /work \\
+      pytorch/pytorch python train.py
   coracle run --rm --rocm rocm/pytorch rocminfo
   srun -n 8 coracle run --rm -v $PWD:$PWD -w $PWD lammps:2024 lmp -in in.melt
   coracle run --explain=json --engine proot debian";

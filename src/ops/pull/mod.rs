@@ -14,8 +14,9 @@ mod legacy;
 pub(super) mod origin;
 pub(super) mod resolve;
 mod room;
+mod unpulled;
 
-use crate::base::fault::{BoxFault, Fault, Kind, While};
+use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
@@ -26,6 +27,7 @@ use crate::store::{ImageRecord, Store, Tree};
 pub use files::Input;
 use keep::Keeper;
 use origin::Origin;
+use unpulled::Unpulled;
 
 /// An image that is in the store, ready to be run.
 #[derive(Clone, Debug)]
@@ -71,7 +73,7 @@ pub fn pull(
         };
         work.pull()
     });
-    pulled.map_err(|cause| While::new(format!("cannot pull `{}`", familiar(source)), cause).into())
+    pulled.map_err(|cause| Unpulled::new(store, source, cause).into())
 }
 
 /// As [`pull`], into the store at `reach.home`.
