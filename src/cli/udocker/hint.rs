@@ -50,6 +50,8 @@ impl Fault for Advised {
 /// `hint` with each command that this tongue has as `program` and its words. One that it has not, or not with these flags
 /// and so many words, stays as it is: coracle's own name is good, too.
 fn said(hint: &str, program: &str) -> String {
+    // This tongue's list has all containers without a flag.
+    let hint = hint.replace("`coracle ps -a`", "`coracle ps`");
     let mut parts = hint.split(OTHERS);
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -98,7 +100,7 @@ mod tests {
             ),
             (
                 "`coracle ps -a` lists the containers, `coracle images` the images",
-                "`coracle ps -a` lists the containers, `udocker images` the images",
+                "`udocker ps` lists the containers, `udocker images` the images",
             ),
             ("`coracle login h` does", "`coracle login h` does"),
             ("`coracle doctor` tells", "`coracle doctor` tells"),
