@@ -43,6 +43,8 @@ pub(super) enum Missing {
     Absent,
     /// Something is there, and it is no file that may be executed.
     NotExecutable,
+    /// What has this name is a directory.
+    Directory,
 }
 
 impl Sight {
@@ -126,7 +128,10 @@ impl Sight {
             if may_run && place.host.is_file() {
                 return Ok(place);
             }
-            missing = Missing::NotExecutable;
+            missing = match place.host.is_dir() {
+                true => Missing::Directory,
+                false => Missing::NotExecutable,
+            };
         }
         Err(missing)
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 use crate::base::fault::{Fault, Kind};
 use crate::base::fsx::PathError;
@@ -115,6 +116,9 @@ impl Fault for GuestError {
                 "its interpreter (the `#!` line, or the ELF loader) is not in the container"
             }
             GuestError::File(error) => return error.hints(),
+            GuestError::NoProgram(name) if name.as_bytes().starts_with(b"-") => {
+                "flags stand before the image: what follows it is the guest's command"
+            }
             GuestError::NoProgram(_) | GuestError::Exec { .. } => return Vec::new(),
         };
         vec![hint.into()]

@@ -27,17 +27,20 @@ pub(super) fn has_copy(dir: &HostPath) -> bool {
 ///
 /// It appears whole or not at all. Where the file system shares blocks between files
 /// (Btrfs, XFS) no data is copied: copy_file_range(2) does that by itself. Hard links
-/// stay links, times and modes stay; that a copy is made is said through `progress`.
+/// stay links, times and modes stay; that a copy is made, and `why`, is said through `progress`.
 pub(super) fn prepare_copy(
     lower: &HostPath,
     dir: &HostPath,
+    why: &str,
     progress: &dyn Progress,
 ) -> fsx::Result<HostPath> {
     let rootfs = dir.join("rootfs");
     if has_copy(dir) {
         return Ok(rootfs);
     }
-    progress.warn("this run needs a copy of the image, as no overlay can be laid over it here; a container that is kept makes it only once");
+    progress.warn(&format!(
+        "this run needs a copy of the image, as {why}; a container that is kept makes it only once"
+    ));
     let private = fsx::private_sibling(&rootfs)?;
     let upper = dir.join("upper");
     let copied = copy_tree(lower, &private)

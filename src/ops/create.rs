@@ -13,6 +13,7 @@ use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::{ImageConfig, RunConfig};
 use crate::oci::source::Source as ImageSource;
 use crate::ops::facts::Gathered;
+use crate::ops::foreign;
 use crate::ops::ids;
 use crate::ops::images;
 use crate::ops::options::Options;
@@ -22,7 +23,7 @@ use crate::ops::volume;
 use crate::plan::binds;
 use crate::plan::wish::{Facts, GpuWish, Wish};
 use crate::plan::{Ids, Root, RunPlan, Source, View, build};
-use crate::store::{Container, ImageRecord, Store, StoreError};
+use crate::store::{Container, ImageRecord, Store, StoreError, Tree};
 
 /// What to create.
 #[derive(Clone, Debug)]
@@ -128,7 +129,9 @@ pub(super) fn find(
     match container(store, target)? {
         Some(container) => of_container(store, container),
         None => of_image(store, target, reach, progress).map_err(|cause| {
-            if may_be_name(target) {
+            // Where the store or this machine fails, the word says nothing.
+            let is_of_word = !matches!(cause.kind(), Kind::Storage | Kind::Internal);
+            if is_of_word && may_be_name(target) {
                 let target = target.to_owned();
                 let known = store.names().unwrap_or_default().into_iter();
                 let known = known.map(|(name, _)| name);
@@ -228,14 +231,44 @@ pub(super) fn of_container(store: &Store, container: Container) -> Result<Subjec
     })
 }
 
+/// The image that is here under no name of that sort but with such an id: `sha256:` and digits, or at least
+/// [`ID_DIGITS`] of them. Docker takes names first, and a shorter word for a name.
+fn by_id(store: &Store, word: &str) -> Result<Option<(ImageRecord, Tree)>, BoxFault> {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_id = match word.strip_prefix("sha256:") {
+        Some(digits) => is_hex(digits),
+        None => word.len() >= ID_DIGITS && is_hex(word),
+    };
+    if !is_id {
+        return Ok(None);
+    }
+    let found = match images::find(store, word) {
+        Ok(found) => found.into_iter().next(),
+        // It may still be the name of an image elsewhere.
+        Err(fault) if fault.kind() == Kind::NotFound && !word.contains(':') => None,
+        Err(fault) => return Err(fault),
+    };
+    let Some(image) = found else {
+        return Ok(None);
+    };
+    let tree = store.tree(&image.chain)?;
+    Ok(tree.map(|tree| (image, tree)))
+}
+
 fn of_image(
     store: &Store,
     name: &str,
     reach: &Reach,
     progress: &dyn Progress,
 ) -> Result<Subject, BoxFault> {
-    let source: ImageSource = name.parse()?;
-    let (image, tree) = pull::ensure_image(store, &source, reach, progress)?;
+    let (image, tree) = match by_id(store, name)? {
+        Some(found) => found,
+        None => {
+            let source: ImageSource = name.parse()?;
+            pull::ensure_image(store, &source, reach, progress)?
+        }
+    };
+    foreign::check(&image, reach.platform.as_ref())?;
     let config = store.read_blob(&image.config, MAX_DOCUMENT)?;
     Ok(Subject {
         config: ImageConfig::parse(&config)?.config,
@@ -322,7 +355,7 @@ pub(super) fn give_made_up_name(store: &Store, container: &Container) -> Result<
 }
 
 /// A name for a container that was given none: that of its image and the start of its id.
-fn made_up_name(image: &str, id: &str) -> String {
+pub(super) fn made_up_name(image: &str, id: &str) -> String {
     let image = image.split_once('@').map_or(image, |(name, _)| name);
     let last = image.rsplit('/').next().unwrap_or(image);
     let last = last.strip_prefix("embedded:").unwrap_or(last);

@@ -8,12 +8,14 @@ use crate::base::fault::BoxFault;
 use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::engine::proot::Circumstances;
 use crate::engine::select::Mode;
 use crate::engine::{Stop, background};
 use crate::ops::beside::{self, Beside, NotThere};
 use crate::ops::create::{self, Subject};
+use crate::ops::engines::engine;
 use crate::ops::options::Options;
-use crate::ops::run::{Lifetime, engine, first_view, name_engine};
+use crate::ops::run::{Lifetime, first_view, name_engine};
 use crate::plan::RunPlan;
 use crate::plan::wish::{Text, Userns, Wish};
 use crate::store::Store;
@@ -73,7 +75,7 @@ fn start(
     progress: &dyn Progress,
 ) -> Result<ExitCode, BoxFault> {
     progress.note(&format!("engine {}", beside.mode.name()));
-    match engine(beside.mode, home)?.join(plan, beside.pid, progress) {
+    match engine(beside.mode, home, Circumstances::default())?.join(plan, beside.pid, progress) {
         Ok(outcome) => Ok(outcome.code()),
         Err(Stop::Failed(fault)) => Err(fault),
         Err(Stop::NotHere(_)) => Err(NotThere::Stopped(request.container.clone()).into()),

@@ -1,6 +1,6 @@
 //! `images`: what is in the store, and which image a text means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::digest::Digest;
 use crate::base::fault::{BoxFault, Fault, Kind};
@@ -189,11 +189,10 @@ pub(super) fn find(store: &Store, text: &str) -> Result<Vec<ImageRecord>, BoxFau
             .into_iter()
             .any(fits)
     });
-    let mut manifests: Vec<_> = images.iter().map(|image| &image.manifest).collect();
-    manifests.sort();
-    manifests.dedup();
+    // One image may have come by several manifests: packed otherwise, or with other annotations.
+    let ids: BTreeSet<_> = images.iter().map(|image| &image.config).collect();
     let text = text.to_owned();
-    match manifests.len() {
+    match ids.len() {
         0 => Err(FindError::None(text).into()),
         1 => Ok(images),
         count => Err(FindError::Ambiguous { text, count }.into()),

@@ -9,7 +9,7 @@ use crate::base::progress::Progress;
 use crate::oci::source::Source;
 use crate::ops::containers;
 use crate::ops::images::{self, Row};
-use crate::store::{Container, Store};
+use crate::store::{Container, ImageRecord, Store};
 
 /// What is to be removed.
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +98,21 @@ pub fn prune(
         }
     }
     if request.kinds != Kinds::Containers {
+        let mut forgotten = Vec::new();
         if request.unused_images {
-            pruned.images = forget_images(request, &store, home)?;
+            forgotten = forget_images(request, &store, home)?;
         }
-        pruned.freed += store.sweep()?.freed();
+        let swept = store.sweep()?;
+        pruned.freed += swept.freed();
+        for image in &forgotten {
+            if let Some(by) = swept.kept_by(&image.chain) {
+                let name = &image.name;
+                progress.warn(&format!(
+                    "the files of `{name}` stay for now, as {by} runs from them"
+                ));
+            }
+        }
+        pruned.images = forgotten.into_iter().map(|image| image.name).collect();
     }
     Ok(pruned)
 }
@@ -124,28 +135,28 @@ fn lives(store: &Store, container: &Container) -> Result<bool, BoxFault> {
     Ok(state.is_some_and(|state| state.is_kept() || state.life() == Life::Elsewhere))
 }
 
-/// Forgets the images of which there is no container; their names.
+/// Forgets the images of which there is no container, and returns them.
 fn forget_images(
     request: &Request,
     store: &Store,
     home: &HostPath,
-) -> Result<Vec<String>, BoxFault> {
+) -> Result<Vec<ImageRecord>, BoxFault> {
     let used: Vec<_> = store
         .containers()?
         .into_iter()
         .map(|it| it.record.manifest)
         .collect();
-    let mut names = Vec::new();
+    let mut forgotten = Vec::new();
     for image in store.images()? {
         let source: Source = image.name.parse()?;
         let stays = used.contains(&image.manifest)
             || !is_old(request, &image.pulled)
             || crate::ops::protect::is_image_protected(home, &image.name)?;
         if !stays && store.remove_image(&source)? {
-            names.push(image.name);
+            forgotten.push(image);
         }
     }
-    Ok(names)
+    Ok(forgotten)
 }
 
 /// What one kind of things takes on disk.

@@ -5,7 +5,7 @@ use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::path::HostPath;
 use crate::oci::source::Source;
 use crate::ops::images;
-use crate::store::{ImageRecord, Store};
+use crate::store::{ImageRecord, Store, User};
 
 /// What was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Removal {
     pub names: Vec<String>,
     /// The bytes on disk that were freed.
     pub freed: u64,
+    /// Who runs from the image's files, which therefore stay for now.
+    pub kept_by: Option<User>,
 }
 
 /// Why an image stays.
@@ -28,7 +30,7 @@ pub enum RemoveError {
         containers: Vec<String>,
     },
     /// Digits were given, and the image has several names.
-    #[error("image `{image}` has {} names: {}", names.len(), names.join(", "))]
+    #[error("removing image `{image}` must be forced, as it has {} names: {}", names.len(), names.join(", "))]
     SeveralNames {
         /// The image, as it was named.
         image: String,
@@ -75,13 +77,16 @@ pub fn remove(home: &HostPath, text: &str, force: bool) -> Result<Removal, BoxFa
     if !force {
         refuse_if_needed(&store, text, &found)?;
     }
-    let mut names = Vec::new();
-    for image in found {
+    for image in &found {
         store.remove_image(&image.name.parse::<Source>()?)?;
-        names.push(image.name);
     }
-    let freed = store.sweep()?.freed();
-    Ok(Removal { names, freed })
+    let swept = store.sweep()?;
+    let by = found.iter().find_map(|image| swept.kept_by(&image.chain));
+    Ok(Removal {
+        kept_by: by.cloned(),
+        names: found.into_iter().map(|image| image.name).collect(),
+        freed: swept.freed(),
+    })
 }
 
 fn refuse_if_needed(store: &Store, text: &str, found: &[ImageRecord]) -> Result<(), BoxFault> {

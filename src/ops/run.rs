@@ -11,17 +11,13 @@ use serde_json::{Value, json};
 use crate::base::creator::Creator;
 use crate::base::env;
 use crate::base::fault::{BoxFault, Fault, Kind};
-use crate::base::path::HostPath;
 use crate::base::progress::Progress;
-use crate::embed;
-use crate::engine::apptainer::Apptainer;
-use crate::engine::ns::Ns;
-use crate::engine::proot::{Acceleration, Proot};
 use crate::engine::select::{self, EngineWish, Mode, Rejection, SelectError};
-use crate::engine::{Engine, Outcome, Stop};
+use crate::engine::{Outcome, Stop};
 use crate::gpu::compat::CudaCompat;
 use crate::host::HostFacts;
 use crate::ops::create::{self, Subject};
+use crate::ops::engines;
 use crate::ops::ids;
 use crate::ops::life;
 use crate::ops::life::attach::{self, Attach};
@@ -162,6 +158,7 @@ pub(super) struct Ready {
     /// The container, once there is one; whether it was made for this run; whether it goes with the guest.
     id: Option<String>,
     is_new: bool,
+    new_name: Option<String>,
     pub(super) is_removed: bool,
 }
 
@@ -225,6 +222,7 @@ impl Ready {
             modes,
             makes_container: is_new && is_kept,
             is_new: false,
+            new_name: None,
             is_removed: request.lifetime != Lifetime::Kept && is_kept,
             subject,
         })
@@ -267,6 +265,8 @@ impl Ready {
         if let View::Kept { dir } = &mut self.plan.root.view {
             *dir = container.dir.clone();
         }
+        let made_up = create::made_up_name(&container.record.image, &container.record.id);
+        self.new_name = Some(request.name.clone().unwrap_or(made_up));
         let id = container.record.id;
         (self.id, self.is_new) = (Some(id.clone()), true);
         if self.is_removed {
@@ -293,7 +293,8 @@ impl Ready {
                 rejections.push(rejection);
                 continue;
             }
-            let engine = engine(*mode, self.store.home())?;
+            let around = engines::around(*mode, &rejections, &self.facts, &self.plan);
+            let engine = engines::engine(*mode, self.store.home(), around)?;
             if let (Ids::Ranges, Some(container)) = (self.plan.user.ids, &self.subject.container) {
                 ids::remember(&self.store, container)?;
             }
@@ -302,7 +303,10 @@ impl Ready {
             progress.note(&format!("engine {}", mode.name()));
             match engine.run(&self.plan_for(*mode), progress) {
                 Ok(outcome) => return Ok(outcome),
-                Err(Stop::Failed(fault)) => return Err(fault),
+                Err(Stop::Failed(fault)) => {
+                    self.tell_of_rest(&*fault, progress);
+                    return Err(fault);
+                }
                 Err(Stop::NotHere(why)) => {
                     rejections.push(select::turned_out(*mode, why, &self.facts));
                 }
@@ -312,6 +316,20 @@ impl Ready {
             self.store.remove_container(id)?;
         }
         Err(SelectError::NoEngine(rejections).into())
+    }
+
+    /// Where the guest's program cannot be started, a container made for it stays, as Docker's does.
+    fn tell_of_rest(&self, fault: &dyn Fault, progress: &dyn Progress) {
+        let is_about_program = matches!(fault.kind(), Kind::NoProgram | Kind::NotExecutable);
+        if let Some(name) = self
+            .new_name
+            .as_ref()
+            .filter(|_| is_about_program && !self.is_removed)
+        {
+            progress.warn(&format!(
+                "the new container `{name}` stays; `coracle rm {name}` removes it"
+            ));
+        }
     }
 
     /// Whether somebody lives in the container: its last guest, or who came in beside that one.
@@ -443,18 +461,6 @@ pub(super) fn first_view(
             scratch: store.scratch()?,
         },
     })
-}
-
-/// The engine of a mode. PRoot is unpacked now, if it is not yet.
-pub(super) fn engine(mode: Mode, home: &HostPath) -> Result<Box<dyn Engine>, BoxFault> {
-    let acceleration = match mode {
-        Mode::Ns => return Ok(Box::new(Ns)),
-        Mode::Apptainer => return Ok(Box::new(Apptainer)),
-        Mode::ProotP1 => Acceleration::Seccomp,
-        Mode::ProotP2 => Acceleration::Off,
-    };
-    let payload = embed::ensure(home, embed::find("proot")?)?;
-    Ok(Box::new(Proot::new(payload, acceleration)))
 }
 
 impl Explanation {

@@ -2,11 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
 use crate::plan::farm::{Farm, Piece};
-use crate::plan::{Ids, Level, Mount, RunPlan, Source, View};
+use crate::plan::{
+    Ids, Level, Limit, Mount, Network, Port, Protocol, RunPlan, Source, View, limits,
+};
 
 /// The plan as lines, one subject each.
 pub fn text(plan: &RunPlan) -> String {
@@ -36,6 +39,16 @@ pub fn text(plan: &RunPlan) -> String {
     );
     let cpus = plan.cpus.as_ref().map(|cpus| format!("{cpus:?}"));
     line("processors", cpus.as_deref().unwrap_or("all"));
+    line("network", &network(&plan.network));
+    for limit in &plan.limits {
+        line("limit", &limited(limit));
+    }
+    if let Some(kernel) = &plan.kernel {
+        line("kernel", kernel);
+    }
+    if plan.no_new_privileges {
+        line("privileges", "no new ones");
+    }
     for mount in &plan.mounts {
         line("mount", &mounted(mount));
         if let Source::Farm(farm) = &mount.source {
@@ -104,12 +117,70 @@ pub fn json(plan: &RunPlan) -> Value {
         },
         "hostname": plan.hostname,
         "cpus": plan.cpus,
+        "network": network_as_json(&plan.network),
+        "limits": plan.limits.iter().map(|limit| json!({
+            "resource": limits::name(limit.resource),
+            "soft": bound(limit.soft),
+            "hard": bound(limit.hard),
+        })).collect::<Vec<_>>(),
+        "kernel": plan.kernel,
+        "noNewPrivileges": plan.no_new_privileges,
         "mounts": plan.mounts.iter().map(mount).collect::<Vec<_>>(),
         "files": files.collect::<Vec<_>>(),
         "links": links.collect::<Vec<_>>(),
         "environment": environment.collect::<serde_json::Map<String, Value>>(),
         "notes": notes.collect::<Vec<_>>(),
     })
+}
+
+/// Whom the guest reaches, and by which ports it is reached.
+fn network(network: &Network) -> String {
+    let ports = match network {
+        Network::Host => return "the host's".to_owned(),
+        Network::None => return "none".to_owned(),
+        Network::Mapped(ports) => ports.iter().map(published),
+    };
+    let ports: Vec<String> = ports.collect();
+    match ports.is_empty() {
+        true => "of its own".to_owned(),
+        false => format!("of its own, ports {}", ports.join(", ")),
+    }
+}
+
+fn network_as_json(network: &Network) -> Value {
+    match network {
+        Network::Host => json!("host"),
+        Network::None => json!("none"),
+        Network::Mapped(ports) => {
+            json!({ "mapped": ports.iter().map(published).collect::<Vec<_>>() })
+        }
+    }
+}
+
+/// A port as `-p` takes it.
+fn published(port: &Port) -> String {
+    let address = match port.address {
+        Some(IpAddr::V6(address)) => format!("[{address}]:"),
+        Some(address) => format!("{address}:"),
+        None => String::new(),
+    };
+    let protocol = match port.protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    };
+    format!("{address}{}:{}/{protocol}", port.host, port.guest)
+}
+
+/// A limit as `--ulimit` takes it.
+fn limited(limit: &Limit) -> String {
+    let text = |value| bound(value).map_or_else(|| "unlimited".to_owned(), |it| it.to_string());
+    let name = limits::name(limit.resource);
+    format!("{name}={}:{}", text(limit.soft), text(limit.hard))
+}
+
+/// A limit's number; none where there is no limit.
+fn bound(value: u64) -> Option<u64> {
+    (value != libc::RLIM_INFINITY).then_some(value)
 }
 
 fn writes(view: &View) -> String {

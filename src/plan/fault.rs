@@ -137,6 +137,9 @@ impl Fault for PlanError {
             PlanError::NoTerminal => {
                 "leave `-t` away: input and output reach the program without it"
             }
+            PlanError::TwoMounts(_) => {
+                "leave one of them away: `-v`, `--mount`, `--tmpfs` and a config's volumes all count"
+            }
             _ => return Vec::new(),
         };
         vec![hint.to_owned()]

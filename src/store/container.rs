@@ -210,15 +210,14 @@ impl Store {
     pub fn running_containers(&self) -> Result<Vec<String>> {
         let ids = self.container_ids()?;
         let names = ids.iter().map(|id| format!("containers/{id}")).collect();
-        let running = usage::in_use(&names);
-        let is_running = |id: &String| running.contains(&format!("containers/{id}"));
+        let running = usage::in_use(self.home(), &names);
+        let is_running = |id: &String| running.contains_key(&format!("containers/{id}"));
         Ok(ids.into_iter().filter(is_running).collect())
     }
 
     /// The processes on this host that run in the container `id`, as far as that can be seen.
     pub fn processes(&self, id: &str) -> Vec<Pid> {
-        // Behind it stands a slash in the path of a bind, and a colon in the name that an overlay has.
-        usage::processes(&format!("containers/{id}"))
+        usage::processes(self.home(), &format!("containers/{id}"))
     }
 
     pub(super) fn container_exists(&self, id: &str) -> Result<bool> {

@@ -46,8 +46,9 @@ pub use log::{Line, LogReader, LogWriter, Stream};
 pub use protect::Protection;
 pub use spool::Spool;
 pub use state::{Condition, Ended, RunState, now};
-pub use sweep::{Removed, Swept};
+pub use sweep::{InUse, Removed, Swept};
 pub use tree::{Extent, StagingTree, Tree};
+pub use usage::User;
 pub use volume::{Volume, VolumeRecord};
 
 use layout::Layout;

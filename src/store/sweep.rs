@@ -19,7 +19,8 @@ use crate::base::digest::{Algorithm, Digest};
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
 use crate::store::layout::tree_name;
-use crate::store::{DOCUMENT_LIMIT, Result, Store, remove_any, usage};
+use crate::store::usage::{self, User};
+use crate::store::{DOCUMENT_LIMIT, Result, Store, remove_any};
 
 /// After what age a private file of a host that we cannot ask counts as left behind.
 pub(super) const INGEST_GRACE: Duration = Duration::from_secs(24 * 3600);
@@ -43,10 +44,26 @@ pub struct Swept {
     /// What was removed, in the order in which it was found.
     pub removed: Vec<Removed>,
     /// Trees that nobody claims but a guest on this host still runs from.
-    pub in_use: Vec<String>,
+    pub in_use: Vec<InUse>,
+}
+
+/// A tree that nobody claims and that cannot go yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InUse {
+    /// Its directory's name, which begins with the digits of the chain ID.
+    pub tree: String,
+    /// Who runs from it.
+    pub by: User,
 }
 
 impl Swept {
+    /// Who still runs from the tree of these layers, which is why it stayed.
+    pub fn kept_by(&self, chain: &Digest) -> Option<&User> {
+        let tree = tree_name(chain);
+        let kept = self.in_use.iter().find(|kept| kept.tree == tree);
+        kept.map(|kept| &kept.by)
+    }
+
     /// The bytes of all that was removed, as they were allotted on disk.
     pub fn freed(&self) -> u64 {
         self.removed.iter().map(|removed| removed.bytes).sum()
@@ -191,11 +208,11 @@ impl Store {
         }
         let trees = unclaimed_in(&self.layout.trees(), "", &claims)?;
         let names = trees.iter().map(|(name, _)| format!("trees/{name}"));
-        let used = usage::in_use(&names.collect());
+        let mut used = usage::in_use(self.home(), &names.collect());
         for (name, path) in trees {
-            match used.contains(&format!("trees/{name}")) {
-                true => swept.in_use.push(name),
-                false => unclaimed.push((name, path)),
+            match used.remove(&format!("trees/{name}")) {
+                Some(by) => swept.in_use.push(InUse { tree: name, by }),
+                None => unclaimed.push((name, path)),
             }
         }
         let mut aside = Vec::new();

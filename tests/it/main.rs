@@ -26,6 +26,7 @@ mod install;
 mod layer;
 mod life;
 mod mounts;
+mod plain_user;
 mod plan;
 mod pull;
 mod registry;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use coracle::base::digest::{Digest, Mismatch};
@@ -30,6 +31,16 @@ impl Home {
 
     fn open(&self) -> Store {
         Store::open(HostPath::new(&self.0)).expect("this version's store opens")
+    }
+
+    /// A program called `proot` that only waits.
+    fn proot(&self) -> PathBuf {
+        let path = self.0.join("proot");
+        // By another process: see `Sandbox::binary_in`.
+        let mut copy = Command::new("install");
+        let copied = copy.args(["-m755", "/bin/sleep"]).arg(&path).status();
+        assert!(copied.is_ok_and(|status| status.success()));
+        path
     }
 
     /// All files and directories below the store, without the skeleton.

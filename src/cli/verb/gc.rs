@@ -32,7 +32,9 @@ removed here are not seen, and lose their files.";
             })
             .collect();
         let in_use = swept.in_use.iter();
-        lines.extend(in_use.map(|tree| format!("kept {}: something runs from it", short(tree))));
+        lines.extend(
+            in_use.map(|kept| format!("kept {}: {} runs from it", short(&kept.tree), kept.by)),
+        );
         if !meant.quiet() {
             lines.push(format!("freed {}", render::size(swept.freed())));
         }

@@ -1,5 +1,6 @@
 //! `coracle images`: what is in the store.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -51,7 +52,10 @@ are printed.";
             digits.to_owned()
         };
         if meant.quiet() {
-            return render::lines(rows.iter().map(id));
+            // An image of several names once, so that a list of ids is one of images.
+            let mut seen = BTreeSet::new();
+            let ids = rows.iter().filter(|row| seen.insert(row.id.clone()));
+            return render::lines(ids.map(id).collect::<Vec<_>>().into_iter());
         }
         let mut heading = vec!["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "UNIQUE"];
         if self.digests {

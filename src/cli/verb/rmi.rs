@@ -31,6 +31,12 @@ Examples:
         let home = meant.home()?;
         each(&self.images, meant, |image| {
             let removal = rmi::remove(&home, image, self.force)?;
+            if let Some(by) = &removal.kept_by {
+                let names = removal.names.join("`, `");
+                meant.progress().warn(&format!(
+                    "the files of `{names}` stay for now, as {by} runs from them; `coracle gc` frees them afterwards"
+                ));
+            }
             let mut lines: Vec<String> = Vec::new();
             lines.extend(removal.names.iter().map(|name| format!("removed {name}")));
             if !meant.quiet() {

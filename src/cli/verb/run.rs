@@ -83,7 +83,8 @@ why something is left out. Without a flag that chooses, `-e NVIDIA_VISIBLE_DEVIC
 your own variable, never the image's; CUDA_VISIBLE_DEVICES is passed on as it is.
 
 The exit status is the guest's, 128+n if signal n ended it; 125 if coracle failed, 126 if the
-program cannot be executed, 127 if it does not exist.
+program cannot be executed, 127 if it does not exist. A container made for such a guest stays, as
+Docker's does.
 
 Examples:
   coracle run --rm -it debian bash

@@ -43,7 +43,12 @@ impl Apptainer {
             return Err(Stop::NotHere(apptainer::ABSENT.to_owned()));
         };
         let caller_mask = umask(Mode::from_bits_truncate(0o022));
-        let rootfs = view::prepare_copy(&plan.root.lower, dir, progress)?;
+        let rootfs = view::prepare_copy(
+            &plan.root.lower,
+            dir,
+            "apptainer lays no overlay over it",
+            progress,
+        )?;
         let bindings = tree::prepare(plan, &rootfs, scratch)?;
         umask(caller_mask);
         limit_cpus(plan.cpus.as_deref())?;

@@ -201,7 +201,14 @@ fn exec(plan: &RunPlan, program: &Program) -> GuestError {
         let error = program.exec(&path);
         match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) if !Path::new(&path).is_file() => {}
-            Some(libc::EACCES) if found.is_none() => found = Some((path, error)),
+            Some(libc::EACCES) if found.is_none() => {
+                // The kernel has one word for both. execve(2).
+                let error = match Path::new(&path).is_dir() {
+                    true => io::Error::from_raw_os_error(libc::EISDIR),
+                    false => error,
+                };
+                found = Some((path, error));
+            }
             Some(libc::EACCES) => {}
             _ => {
                 return GuestError::Exec {

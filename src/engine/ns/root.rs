@@ -142,7 +142,7 @@ fn overlay_or_copy(
             }
         }
     }
-    let copy = view::prepare_copy(lower, dir, progress)?;
+    let copy = view::prepare_copy(lower, dir, "no overlay can be laid over it here", progress)?;
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
     let bound = sys_mount(Some(&*copy), &*copy, None::<&str>, flags, None::<&str>);
     bound

@@ -26,7 +26,7 @@ use crate::engine::restrict::{self, limit_cpus};
 use crate::engine::sight::Missing;
 use crate::engine::start::{GuestError, Step};
 use crate::engine::{Engine, Outcome, Stop, supervise, view};
-use crate::plan::{Network, RunPlan, Source, View};
+use crate::plan::{Network, Port, RunPlan, Source, View};
 use crate::sys::process::Program;
 
 /// How PRoot learns of system calls.
@@ -43,16 +43,50 @@ pub enum Acceleration {
 pub struct Proot {
     payload: HostPath,
     acceleration: Acceleration,
+    circumstances: Circumstances,
+}
+
+/// What whoever chose PRoot knows of the other engine.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// Why engine `ns` was passed over, where it was considered before.
+    pub not_ns: Option<String>,
+    /// Whether engine `ns` could carry out the plan here.
+    pub ns_can: bool,
 }
 
 impl Proot {
     /// The engine, with the unpacked `payload`: a directory with `proot`, `loader` and
     /// `loader-m32`, from which programs may run.
-    pub fn new(payload: HostPath, acceleration: Acceleration) -> Proot {
+    pub fn new(
+        payload: HostPath,
+        acceleration: Acceleration,
+        circumstances: Circumstances,
+    ) -> Proot {
         Proot {
             payload,
             acceleration,
+            circumstances,
         }
+    }
+
+    fn why_a_copy(&self) -> String {
+        let passed_over = self.circumstances.not_ns.as_ref();
+        let passed_over = passed_over.map(|reason| format!(" (not engine `ns`: {reason})"));
+        let passed_over = passed_over.unwrap_or_default();
+        format!("PRoot runs it{passed_over}, which can lay no overlay over it")
+    }
+
+    fn warn_of_ports(&self, ports: &[Port], progress: &dyn Progress) {
+        let guests: Vec<String> = ports.iter().map(|port| port.guest.to_string()).collect();
+        let guests = guests.join(", ");
+        let advice = match self.circumstances.ns_can {
+            true => "; `--engine=ns` maps them without that",
+            false => "",
+        };
+        progress.warn(&format!(
+            "PRoot changes port numbers wherever this guest connects, so it does not reach port {guests} of other hosts, nor sockets of unix(7) without a file{advice}"
+        ));
     }
 
     /// Completes the tree and becomes PRoot. Returns only on failure.
@@ -78,18 +112,18 @@ impl Proot {
         progress: &dyn Progress,
     ) -> Result<std::convert::Infallible, Stop> {
         let caller_mask = umask(Mode::from_bits_truncate(0o022));
-        let rootfs = view::prepare_copy(&plan.root.lower, dir, progress)?;
+        let is_first = !view::has_copy(dir);
+        let why = self.why_a_copy();
+        let rootfs = view::prepare_copy(&plan.root.lower, dir, &why, progress)?;
         if let Some(file) = farm::changeable(&plan.mounts) {
             progress.warn(&format!(
                 "PRoot keeps no guest from writing: this one may change `{file}` on the host, since you may"
             ));
         }
-        if let Network::Mapped(ports) = &plan.network {
-            let guests: Vec<String> = ports.iter().map(|port| port.guest.to_string()).collect();
-            let guests = guests.join(", ");
-            progress.warn(&format!(
-                "PRoot changes port numbers wherever this guest connects, so it does not reach port {guests} of other hosts, nor sockets of unix(7) without a file; `--engine=ns` maps them without that"
-            ));
+        if let Network::Mapped(ports) = &plan.network
+            && is_first
+        {
+            self.warn_of_ports(ports, progress);
         }
         let (sight, bindings) = prepare::prepare(plan, &rootfs, scratch)?;
         umask(caller_mask);
@@ -97,6 +131,10 @@ impl Proot {
         let found = sight.program(name, &plan.environment, &plan.cwd.path);
         found.map_err(|missing| match missing {
             Missing::Absent => GuestError::NoProgram(name.clone()),
+            Missing::Directory => GuestError::Exec {
+                program: name.clone(),
+                source: io::Error::from_raw_os_error(libc::EISDIR),
+            },
             Missing::NotExecutable => GuestError::Exec {
                 program: name.clone(),
                 source: io::Error::from_raw_os_error(libc::EACCES),

@@ -82,7 +82,9 @@ pub fn bring(
     reach: &Reach,
     progress: &dyn Progress,
 ) -> Result<PulledImage, BoxFault> {
-    pull(&Store::open(reach.home.clone())?, source, reach, progress)
+    let store = Store::open(reach.home.clone())?;
+    store.make()?;
+    pull(&store, source, reach, progress)
 }
 
 /// The image that `source` names and its tree, brought here if `reach.pull` says so. Where
@@ -101,6 +103,8 @@ pub fn ensure_image(
     if reach.pull == Pull::Never {
         return Err(Absent(familiar(source)).into());
     }
+    // A home that cannot be used is no matter of the image.
+    store.make()?;
     let image = pull(store, source, reach, progress)?;
     Ok((image.record, image.tree))
 }

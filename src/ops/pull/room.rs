@@ -6,7 +6,11 @@ use crate::host;
 
 /// The file system of the store has less left than is needed.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} needs {needed} {unit}, but the file system of `{dir}` has {left} left")]
+#[error(
+    "{what} needs {}, but the file system of `{dir}` has {} left",
+    amount(*needed, unit),
+    amount(*left, unit)
+)]
 pub(in crate::ops) struct NoRoom {
     what: &'static str,
     needed: u64,
@@ -22,6 +26,17 @@ impl Fault for NoRoom {
 
     fn hints(&self) -> Vec<String> {
         vec!["free space, run `coracle gc`, or set CORACLE_HOME to a directory with room".into()]
+    }
+}
+
+/// Bytes as people count them: the next larger tenth of a MiB or a GiB.
+fn amount(count: u64, unit: &str) -> String {
+    let tenths = |size: u64| count.div_ceil(size / 10);
+    let shown = |tenths: u64, unit| format!("{}.{} {unit}", tenths / 10, tenths % 10);
+    match count {
+        _ if unit != "bytes" => format!("{count} {unit}"),
+        0..0x4000_0000 => shown(tenths(1 << 20), "MiB"),
+        _ => shown(tenths(1 << 30), "GiB"),
     }
 }
 

@@ -89,10 +89,11 @@ fn what_a_guest_runs_from_is_not_swept() {
     let used = pull(&store, "used", "two");
     let tree = store.tree(&used.chain).expect("read").expect("it is there");
     // As PRoot's command line names the root and a bind.
-    let mut guest = Command::new("sleep");
+    let bin = home.proot();
+    let mut guest = Command::new(&bin);
     std::os::unix::process::CommandExt::arg0(&mut guest, &*tree.rootfs);
     let mut guest = guest.arg("600").spawn().expect("sleep starts");
-    let mut other = Command::new("sleep");
+    let mut other = Command::new(&bin);
     std::os::unix::process::CommandExt::arg0(&mut other, &*container.dir);
     let mut other = other.arg("600").spawn().expect("sleep starts");
     for (child, path) in [(&guest, &*tree.rootfs), (&other, &*container.dir)] {
@@ -109,8 +110,38 @@ fn what_a_guest_runs_from_is_not_swept() {
     assert_eq!(running, [container.record.id]);
     assert!(store.tree(&used.chain).expect("read").is_some());
     assert_eq!(store.running_containers().expect("list"), [""; 0]);
-    assert_eq!(store.sweep().expect("sweep").in_use, [""; 0]);
+    assert_eq!(store.sweep().expect("sweep").in_use, []);
     assert!(store.tree(&used.chain).expect("read").is_none());
+}
+
+#[test]
+fn a_guest_of_another_home_with_the_same_image_keeps_nothing_here() {
+    let (home, other) = (Home::new(), Home::new());
+    let (store, others) = (home.open(), other.open());
+    let image = pull(&store, "alpine", "one");
+    pull(&others, "alpine", "one");
+    let theirs = others.tree(&image.chain).expect("read");
+    let theirs = theirs.expect("it is there").rootfs;
+    let mut guest = Command::new(other.proot());
+    std::os::unix::process::CommandExt::arg0(&mut guest, &*theirs);
+    let mut guest = guest.arg("600").spawn().expect("sleep starts");
+    await_arguments(guest.id(), &theirs);
+    for store in [&store, &others] {
+        store.remove_image(&source("alpine")).expect("remove");
+    }
+    // The same home by another path.
+    let link = home.0.join("link");
+    std::os::unix::fs::symlink(&other.0, &link).expect("the home is there");
+    let by_link = Store::open(HostPath::new(&link)).expect("it is a store");
+    let (here, there) = (store.sweep(), by_link.sweep());
+    guest.kill().expect("it is ours");
+    guest.wait().expect("it is ours");
+    assert_eq!(here.expect("sweep").in_use, []);
+    assert!(store.tree(&image.chain).expect("read").is_none());
+    let there = there.expect("sweep");
+    let by = there.kept_by(&image.chain).expect("it is in use");
+    assert_eq!(by.pid.as_raw().unsigned_abs(), guest.id());
+    assert_eq!(by.command, "proot");
 }
 
 /// Waits until a started process shows its arguments, a moment after its start.
