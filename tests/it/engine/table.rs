@@ -478,11 +478,8 @@ fn limits() -> Vec<Behaviour> {
             .prints("NoNewPrivs:\t1\n0"),
         behaviour("no network")
             .options(["--network", "none"])
-            .sh(
-                "tail -n +3 /proc/net/dev | wc -l; (echo heard | nc -l -p 80) & \
-                 until nc -w 1 127.0.0.1 80; do sleep 0.05; done",
-            )
-            .prints("1\nheard")
+            .sh("tail -n +3 /proc/net/dev | wc -l; busybox ifconfig lo | grep -o 'UP LOOPBACK'")
+            .prints("1\nUP LOOPBACK")
             .refusable("--network=none"),
         behaviour("the umask")
             .before("umask 027")
