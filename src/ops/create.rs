@@ -335,8 +335,7 @@ impl Subject {
     pub(super) fn create(&self, store: &Store, name: Option<&str>) -> Result<Container, BoxFault> {
         let image = self.image.as_ref();
         let image = image.expect("only what was found as an image is made a container of");
-        let options = serde_json::to_value(&self.wish);
-        let options = options.expect("a wish has neither maps with odd keys nor failing parts");
+        let options = self.wish.to_options();
         let container = store.create_container(image, name, options)?;
         if name.is_none() {
             give_made_up_name(store, &container)?;

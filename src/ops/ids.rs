@@ -64,9 +64,7 @@ pub(super) fn remember(store: &Store, container: &Container) -> Result<(), BoxFa
         return Ok(());
     }
     wish.userns = Some(Userns::Subids);
-    let options = serde_json::to_value(wish);
-    let options = options.expect("a wish has neither maps with odd keys nor failing parts");
-    Ok(store.set_options(container.record.clone(), options)?)
+    Ok(store.set_options(container.record.clone(), wish.to_options())?)
 }
 
 /// What of an image's tree belongs to others than root, or runs as its owner whoever starts it.

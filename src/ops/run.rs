@@ -253,10 +253,11 @@ impl Ready {
             }
             return Ok(self.id.clone());
         }
-        let consider = |mode: &Mode| select::consider(*mode, &self.facts, &self.plan).err();
-        let rejections: Vec<Rejection> = self.modes.iter().filter_map(consider).collect();
-        if rejections.len() == self.modes.len() {
-            return Err(SelectError::NoEngine(rejections).into());
+        let consider = |mode: &Mode| select::consider(*mode, &self.facts, &self.plan);
+        // One that can is enough: to ask what the others need may cost a fork each.
+        if !self.modes.iter().any(|mode| consider(mode).is_ok()) {
+            let rejections = self.modes.iter().filter_map(|mode| consider(mode).err());
+            return Err(SelectError::NoEngine(rejections.collect()).into());
         }
         if self.is_removed {
             self.store.sweep_ended()?;

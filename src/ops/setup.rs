@@ -114,8 +114,7 @@ pub fn fix_permissions(home: &HostPath, name_or_id: &str) -> Result<(), BoxFault
 }
 
 fn set_wish(store: &Store, record: ContainerRecord, wish: Wish) -> Result<(), BoxFault> {
-    let options = serde_json::to_value(wish);
-    let options = options.expect("a wish has neither maps with odd keys nor failing parts");
+    let options = wish.to_options();
     Ok(store.set_options(record, options)?)
 }
 

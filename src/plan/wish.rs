@@ -248,6 +248,11 @@ pub struct Caller {
 }
 
 impl Wish {
+    /// It as a container's record keeps it.
+    pub fn to_options(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a wish has neither maps with odd keys nor failing parts")
+    }
+
     /// This wish with `later` laid over it: what a later command line says wins, and
     /// what can be said several times adds up.
     pub fn overlaid(mut self, later: Wish) -> Wish {

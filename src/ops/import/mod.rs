@@ -190,10 +190,9 @@ fn whole<T>(
 impl Kept {
     /// What is known of a container of which only the name of its image is.
     fn of(image: &str) -> Kept {
-        let options = serde_json::to_value(Wish::default());
         Kept {
             image: image.to_owned(),
-            options: options.expect("a wish has neither maps with odd keys nor failing parts"),
+            options: Wish::default().to_options(),
         }
     }
 }
