@@ -23,6 +23,8 @@ pub const CORACLE_PLATFORM: &str = "CORACLE_PLATFORM";
 pub const CORACLE_INSECURE: &str = "CORACLE_INSECURE";
 /// A PEM file of certificate authorities that are trusted as well.
 pub const CORACLE_TLS_CA: &str = "CORACLE_TLS_CA";
+/// Seconds of silence after which a connection to a registry is given up.
+pub const CORACLE_NET_TIMEOUT: &str = "CORACLE_NET_TIMEOUT";
 /// The form of messages.
 pub const CORACLE_LOG_FORMAT: &str = "CORACLE_LOG_FORMAT";
 /// Whether only the essence is printed.

@@ -105,8 +105,10 @@ impl Meant {
         let insecure = insecure
             .into_iter()
             .filter_map(|host| host.into_string().ok());
+        let seconds = self.config.number(Name::NetTimeout);
         Ok(Reach {
             insecure: insecure.collect(),
+            net_timeout: seconds.and_then(|seconds| u64::try_from(seconds).ok()),
             tls_ca: self.config.path(Name::TlsCa),
             ..Reach::new(self.home()?)
         })

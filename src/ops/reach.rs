@@ -2,7 +2,7 @@
 
 use crate::base::path::HostPath;
 use crate::oci::platform::Platform;
-use crate::registry;
+use crate::registry::{self, Patience};
 
 /// Where images are kept and how they are brought here.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Reach {
     pub tls_ca: Option<HostPath>,
     /// The proxy for every registry; those of the environment where absent.
     pub proxy: Option<String>,
+    /// Seconds for which a registry may be silent; a minute where absent.
+    pub net_timeout: Option<u64>,
     /// The platform wanted; the host's where absent.
     pub platform: Option<Platform>,
     /// When a registry is asked.
@@ -41,6 +43,7 @@ impl Reach {
             insecure: Vec::new(),
             tls_ca: None,
             proxy: None,
+            net_timeout: None,
             platform: None,
             pull: Pull::Missing,
         }
@@ -52,6 +55,7 @@ impl Reach {
             insecure: self.insecure.clone(),
             tls_ca: self.tls_ca.clone(),
             proxy: self.proxy.clone(),
+            patience: self.net_timeout.map(Patience::seconds).unwrap_or_default(),
             ..registry::Options::default()
         }
     }

@@ -85,7 +85,7 @@ fn whole_body(
         }
         .into());
     }
-    let mut body = Paced::new(reply.body.into_reader());
+    let mut body = reply.into_reader();
     let skipped = io::copy(&mut body.by_ref().take(offset), &mut io::sink());
     skipped.map_err(|source| RegistryError::Unreachable { host, source })?;
     Ok(body)
@@ -101,7 +101,7 @@ fn partial_body(
     let expected = format!("bytes {offset}-{}/", size.saturating_sub(1));
     let total = range.strip_prefix(&expected);
     if total.is_some_and(|total| total == "*" || total == size.to_string()) {
-        return Ok(Paced::new(reply.body.into_reader()));
+        return Ok(reply.into_reader());
     }
     Err(RegistryError::Protocol {
         host: reply.origin.authority(),

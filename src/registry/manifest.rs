@@ -12,7 +12,6 @@ use crate::oci::manifest::Document;
 use crate::oci::reference::Reference;
 use crate::oci::{DocumentError, MAX_DOCUMENT, media};
 use crate::registry::error::RegistryError;
-use crate::registry::pace::Paced;
 use crate::registry::transport::{Call, Reply};
 use crate::registry::{Registry, reply};
 
@@ -143,7 +142,7 @@ impl Answer {
         let content_type = reply.header("content-type").map(str::to_owned);
         let host = reply.origin.authority();
         let mut bytes = Vec::new();
-        let body = Paced::new(reply.body.into_reader());
+        let body = reply.into_reader();
         let read = body.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes);
         read.map_err(|source| RegistryError::Unreachable { host, source })?;
         let (what, got) = ("manifest", bytes.len() as u64);

@@ -9,6 +9,7 @@ pub mod credentials;
 mod error;
 mod manifest;
 mod pace;
+mod patience;
 mod proxy;
 mod reply;
 mod retry;
@@ -24,6 +25,7 @@ use std::time::Duration;
 pub use blob::BlobStream;
 pub use error::RegistryError;
 pub use manifest::Served;
+pub use patience::Patience;
 pub use search::{Found, search, tags};
 pub use token::Login;
 
@@ -48,6 +50,8 @@ pub struct Options {
     pub tls_ca: Option<HostPath>,
     /// Whose credentials to use.
     pub login: Login,
+    /// How long silence is borne.
+    pub patience: Patience,
 }
 
 /// A conversation about one repository. May be shared by threads.
@@ -57,6 +61,7 @@ pub struct Registry<'a> {
     scheme: OnceLock<Scheme>,
     transport: Transport,
     authority: Authority,
+    patience: Patience,
     progress: &'a dyn Progress,
 }
 
@@ -89,8 +94,14 @@ impl<'a> Registry<'a> {
             api_host: reference::api_host(registry).to_owned(),
             repository: repository.to_owned(),
             scheme: OnceLock::new(),
-            transport: Transport::new(options.insecure.clone(), options.tls_ca.clone(), proxies),
+            transport: Transport::new(
+                options.insecure.clone(),
+                options.tls_ca.clone(),
+                proxies,
+                options.patience,
+            ),
             authority: Authority::new(registry, repository, options.login.clone()),
+            patience: options.patience,
             progress,
         }
     }
@@ -181,7 +192,8 @@ impl<'a> Registry<'a> {
         error: RegistryError,
         then: &str,
     ) -> Result<(), RegistryError> {
-        let wait = retry::wait_before(attempt, asked).filter(|_| attempt < retry::ATTEMPTS);
+        let wait =
+            retry::wait_before(attempt, asked, self.patience).filter(|_| attempt < retry::ATTEMPTS);
         let Some(wait) = wait else {
             return Err(error);
         };

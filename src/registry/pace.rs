@@ -3,11 +3,7 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-/// Bodies are judged for every so much time spent waiting for them.
-const WINDOW: Duration = Duration::from_secs(60);
-/// Fewer bytes than this in a window break the connection: 1 KiB a second, at which no
-/// image arrives in a lifetime.
-const LEAST: u64 = 60 * 1024;
+use crate::registry::patience::Patience;
 
 /// A body that must keep pace. Only the time in which we wait for it counts, not that in
 /// which it waits for us.
@@ -18,8 +14,8 @@ pub(super) struct Paced<R> {
 
 impl<R: Read> Paced<R> {
     /// Watches `body`, from now on.
-    pub(super) fn new(body: R) -> Paced<R> {
-        let pace = Pace::default();
+    pub(super) fn new(body: R, patience: Patience) -> Paced<R> {
+        let pace = Pace::new(patience);
         Paced { body, pace }
     }
 }
@@ -37,28 +33,38 @@ impl<R: Read> Read for Paced<R> {
 }
 
 /// What came in the present window, and how long we waited for it.
-#[derive(Default)]
 struct Pace {
+    patience: Patience,
     got: u64,
     waited: Duration,
 }
 
 impl Pace {
+    fn new(patience: Patience) -> Pace {
+        let waited = Duration::ZERO;
+        Pace {
+            patience,
+            got: 0,
+            waited,
+        }
+    }
+
     /// Takes in that `count` bytes more came after a wait of `took`.
     fn check(&mut self, count: u64, took: Duration) -> io::Result<()> {
         self.got += count;
         self.waited += took;
-        if self.waited < WINDOW {
+        let (window, least) = (self.patience.window(), self.patience.least());
+        if self.waited < window {
             return Ok(());
         }
-        let Pace { got, waited } = std::mem::take(self);
-        if got >= LEAST {
+        let Pace { got, waited, .. } = std::mem::replace(self, Pace::new(self.patience));
+        if got >= least {
             return Ok(());
         }
         let message = format!(
-            "got {got} bytes in {} s, expected at least {LEAST} in {}",
+            "got {got} bytes in {} s, expected at least {least} in {}",
             waited.as_secs(),
-            WINDOW.as_secs()
+            window.as_secs()
         );
         Err(io::Error::new(io::ErrorKind::TimedOut, message))
     }
@@ -71,13 +77,13 @@ mod tests {
     #[test]
     fn a_trickle_is_cut_off_and_a_stream_is_not() {
         let second = Duration::from_secs(1);
-        let mut trickle = Pace::default();
+        let mut trickle = Pace::new(Patience::default());
         let error = (0..60).find_map(|_| trickle.check(1, second).err());
         assert_eq!(
             error.expect("a minute is over").to_string(),
             "got 60 bytes in 60 s, expected at least 61440 in 60"
         );
-        let mut stream = Pace::default();
+        let mut stream = Pace::new(Patience::default());
         assert!((0..600).all(|_| stream.check(1024, second).is_ok()));
     }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use crate::registry::error::RegistryError;
-use crate::registry::pace::Paced;
 use crate::registry::retry;
 use crate::registry::transport::Reply;
 
@@ -44,7 +43,7 @@ struct ErrorItem {
 /// What the body of `reply` says, if it is one of the known forms.
 pub(super) fn message(reply: Reply) -> Option<Said> {
     let mut bytes = Vec::new();
-    let body = Paced::new(reply.body.into_reader());
+    let body = reply.into_reader();
     body.take(MAX_ERROR_BODY).read_to_end(&mut bytes).ok()?;
     let body: ErrorBody = serde_json::from_slice(&bytes).ok()?;
     let general = body.details.or(body.message);

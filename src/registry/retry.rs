@@ -3,24 +3,29 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
+use crate::registry::patience::Patience;
+
 /// How often one request is sent before its failure is the answer.
 pub(super) const ATTEMPTS: u32 = 5;
-/// The longest wait that a server can ask of us; with a longer one the user decides.
-const MAX_WAIT: Duration = Duration::from_secs(60);
-const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// Whether `status` says that the same request may succeed later. RFC 9110, 15.5 and 15.6.
 pub(super) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// The wait before attempt `next` (the second is 1): doubling from half a second, plus up
-/// to half as much again at random, so that the nodes of a job do not return together.
-/// What the server asks for wins; `None` if that is more than a minute.
-pub(super) fn wait_before(next: u32, asked: Option<Duration>) -> Option<Duration> {
-    let planned = FIRST_WAIT.saturating_mul(1 << next.saturating_sub(1).min(6));
+/// The wait before attempt `next` (the second is 1): doubling, plus up to half as much again
+/// at random, so that the nodes of a job do not return together. What the server asks for
+/// wins; `None` if that is longer than our patience.
+pub(super) fn wait_before(
+    next: u32,
+    asked: Option<Duration>,
+    patience: Patience,
+) -> Option<Duration> {
+    let planned = patience
+        .first_wait()
+        .saturating_mul(1 << next.saturating_sub(1).min(6));
     let wait = asked.unwrap_or(planned);
-    if wait > MAX_WAIT {
+    if wait > patience.longest_wait() {
         return None;
     }
     // The standard library seeds its hashers at random, and spreading needs no better.
@@ -44,11 +49,17 @@ mod tests {
 
     #[test]
     fn waits_grow_and_obey_the_server_within_reason() {
-        let wait = |next| wait_before(next, None).expect("a planned wait is short");
+        let patience = Patience::default();
+        let wait = |next| wait_before(next, None, patience).expect("a planned wait is short");
         assert!(wait(1) >= Duration::from_millis(500) && wait(1) <= Duration::from_millis(750));
         assert!(wait(4) >= Duration::from_secs(4));
-        assert!(wait_before(1, Some(Duration::from_secs(7))) >= Some(Duration::from_secs(7)));
-        assert_eq!(wait_before(1, Some(Duration::from_secs(3600))), None);
+        assert!(
+            wait_before(1, Some(Duration::from_secs(7)), patience) >= Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            wait_before(1, Some(Duration::from_secs(3600)), patience),
+            None
+        );
     }
 
     #[test]

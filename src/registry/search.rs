@@ -11,7 +11,6 @@ use crate::base::progress::Progress;
 use crate::oci::MAX_DOCUMENT;
 use crate::oci::reference::Reference;
 use crate::registry::error::RegistryError;
-use crate::registry::pace::Paced;
 use crate::registry::transport::{Call, Reply};
 use crate::registry::url::Url;
 use crate::registry::{Options, Registry};
@@ -204,7 +203,7 @@ fn read(reply: Reply) -> Result<(Vec<u8>, Option<String>), RegistryError> {
     let link = link.map(str::to_owned);
     let host = reply.origin.authority();
     let mut bytes = Vec::new();
-    let body = Paced::new(reply.body.into_reader());
+    let body = reply.into_reader();
     let read = body.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes);
     read.map_err(|source| RegistryError::Unreachable {
         host: host.clone(),

@@ -12,7 +12,6 @@ use crate::base::progress::Progress;
 use crate::registry::challenge::Demand;
 use crate::registry::credentials::{self, Credential, Stored};
 use crate::registry::error::RegistryError;
-use crate::registry::pace::Paced;
 use crate::registry::transport::{Call, Reply, Transport};
 use crate::registry::url::Url;
 
@@ -197,13 +196,12 @@ impl Authority {
             return Err(self.refusal(reply, credential.is_some()));
         }
         let mut bytes = Vec::new();
-        let read = Paced::new(reply.body.into_reader())
+        let host = reply.origin.authority();
+        let read = reply
+            .into_reader()
             .take(MAX_TOKEN_REPLY)
             .read_to_end(&mut bytes);
-        read.map_err(|source| RegistryError::Unreachable {
-            host: reply.origin.authority(),
-            source,
-        })?;
+        read.map_err(|source| RegistryError::Unreachable { host, source })?;
         let malformed = || self.protocol_error("its token service gave no token");
         let parsed: TokenReply = serde_json::from_slice(&bytes).map_err(|_| malformed())?;
         let token = parsed.token.or(parsed.access_token).ok_or_else(malformed)?;

@@ -4,22 +4,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method, Request};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, Body, BodyReader, Proxy};
 
 use crate::base::path::HostPath;
 use crate::registry::error::{RegistryError, from_transport};
+use crate::registry::pace::Paced;
+use crate::registry::patience::Patience;
 use crate::registry::proxy::ProxySettings;
 use crate::registry::url::{Origin, Scheme, Url};
 
 const MAX_HOPS: usize = 10;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Silence for as long as this breaks a connection; some registries think for half a
-/// minute before they begin to send a large blob.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
 
 /// A way to send requests.
@@ -27,6 +24,7 @@ pub(super) struct Transport {
     insecure: Vec<String>,
     tls_ca: Option<HostPath>,
     proxies: ProxySettings,
+    patience: Patience,
     roots: OnceLock<RootCerts>,
     agents: Mutex<HashMap<AgentKey, Agent>>,
 }
@@ -66,9 +64,15 @@ pub(super) struct Reply {
     pub(super) body: Body,
     /// Who answered, after redirects.
     pub(super) origin: Origin,
+    patience: Patience,
 }
 
 impl Reply {
+    /// The body, which must keep pace.
+    pub(super) fn into_reader(self) -> Paced<BodyReader<'static>> {
+        Paced::new(self.body.into_reader(), self.patience)
+    }
+
     /// The text of a header, if it is there and is text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -90,6 +94,7 @@ impl Transport {
         insecure: Vec<String>,
         tls_ca: Option<HostPath>,
         proxies: ProxySettings,
+        patience: Patience,
     ) -> Transport {
         Transport {
             insecure: insecure
@@ -98,6 +103,7 @@ impl Transport {
                 .collect(),
             tls_ca,
             proxies,
+            patience,
             roots: OnceLock::new(),
             agents: Mutex::default(),
         }
@@ -182,6 +188,7 @@ impl Transport {
             headers: head.headers,
             body,
             origin: url.origin.clone(),
+            patience: self.patience,
         })
     }
 
@@ -221,10 +228,10 @@ impl Transport {
             .max_redirects(0)
             .user_agent(USER_AGENT)
             .accept_encoding("identity")
-            .timeout_resolve(Some(CONNECT_TIMEOUT))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(SILENCE_TIMEOUT))
-            .timeout_per_read(Some(SILENCE_TIMEOUT))
+            .timeout_resolve(Some(self.patience.connect()))
+            .timeout_connect(Some(self.patience.connect()))
+            .timeout_recv_response(Some(self.patience.silence()))
+            .timeout_per_read(Some(self.patience.silence()))
             .build();
         Ok(config.new_agent())
     }

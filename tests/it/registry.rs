@@ -34,6 +34,7 @@ fn options(servers: &[&Server], login: Login) -> Options {
         proxy: None,
         tls_ca: None,
         login,
+        ..Options::default()
     }
 }
 

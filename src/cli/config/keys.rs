@@ -32,6 +32,7 @@ pub(crate) enum Name {
     Platform,
     Insecure,
     TlsCa,
+    NetTimeout,
     LogFormat,
     Quiet,
     Color,
@@ -47,7 +48,7 @@ pub(crate) enum Name {
 }
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 19] = [
+pub(crate) const KEYS: [Key; 20] = [
     Key {
         name: Name::Home,
         word: "home",
@@ -110,6 +111,15 @@ pub(crate) const KEYS: [Key; 19] = [
         form: Form::Path,
         default: "",
         meaning: "A PEM file of certificate authorities that are trusted as well",
+    },
+    Key {
+        name: Name::NetTimeout,
+        word: "net_timeout",
+        variable: env::CORACLE_NET_TIMEOUT,
+        flag: None,
+        form: Form::Number,
+        default: "60",
+        meaning: "Seconds of silence after which a connection to a registry is given up and tried again",
     },
     Key {
         name: Name::LogFormat,

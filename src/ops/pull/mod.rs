@@ -12,6 +12,7 @@ pub(super) mod files;
 pub(super) mod keep;
 mod legacy;
 pub(super) mod origin;
+mod remote;
 pub(super) mod resolve;
 mod room;
 mod unpulled;

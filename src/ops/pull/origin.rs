@@ -16,12 +16,12 @@ use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::manifest::Document;
-use crate::oci::reference::Reference;
 use crate::oci::source::Source;
 use crate::oci::{DocumentError, MAX_DOCUMENT};
+use crate::ops::pull::remote::Remote;
 use crate::ops::pull::{archive, docker, embedded};
 use crate::ops::reach::Reach;
-use crate::registry::{Registry, RegistryError, Served};
+use crate::registry::{RegistryError, Served};
 use crate::store::Store;
 
 /// A blob's bytes from some offset on, unverified.
@@ -50,10 +50,7 @@ pub(in crate::ops) fn open<'a>(
     progress: &'a dyn Progress,
 ) -> Result<Box<dyn Origin + 'a>, BoxFault> {
     Ok(match source {
-        Source::Registry(reference) => Box::new(Remote {
-            registry: Registry::new(reference, &reach.registry_options(), progress),
-            reference: reference.clone(),
-        }),
+        Source::Registry(reference) => Box::new(Remote::new(reference, reach, progress)),
         Source::OciDir { dir, tag } => Box::new(archive::layout(dir, tag.as_deref())?),
         Source::OciArchive { file, tag } => Box::new(archive::open(file, tag.as_deref(), store)?),
         Source::DockerArchive { file, name } => {
@@ -61,33 +58,6 @@ pub(in crate::ops) fn open<'a>(
         }
         Source::Embedded(name) => Box::new(embedded::open(name)?),
     })
-}
-
-/// A registry.
-struct Remote<'a> {
-    registry: Registry<'a>,
-    reference: Reference,
-}
-
-impl Origin for Remote<'_> {
-    fn target_digest(&self) -> Result<Option<Digest>, BoxFault> {
-        match self.reference.digest() {
-            Some(digest) => Ok(Some(digest.clone())),
-            None => Ok(self.registry.digest_of(&self.reference)?),
-        }
-    }
-
-    fn target(&self) -> Result<Served, BoxFault> {
-        Ok(self.registry.manifest(&self.reference)?)
-    }
-
-    fn document(&self, entry: &Descriptor) -> Result<Served, BoxFault> {
-        Ok(self.registry.manifest_of(entry)?)
-    }
-
-    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader<'_>, BoxFault> {
-        Ok(Box::new(self.registry.blob(descriptor, offset)))
-    }
 }
 
 /// Blobs on this host, and which of them the name stands for.
