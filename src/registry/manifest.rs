@@ -68,7 +68,7 @@ impl Registry<'_> {
         Ok(call)
     }
 
-    fn fetch(
+    pub(super) fn fetch(
         &self,
         selector: &str,
         expected: Option<&Digest>,

@@ -11,6 +11,7 @@ mod manifest;
 mod pace;
 mod patience;
 mod proxy;
+mod referrers;
 mod reply;
 mod retry;
 mod roots;
@@ -26,6 +27,7 @@ pub use blob::BlobStream;
 pub use error::RegistryError;
 pub use manifest::Served;
 pub use patience::Patience;
+pub use referrers::{referrers_tag, signature_tag};
 pub use search::{Found, search, tags};
 pub use token::Login;
 

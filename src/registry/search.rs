@@ -187,7 +187,7 @@ impl Registry<'_> {
         Ok((document, link))
     }
 
-    fn odd(&self, how: &str) -> RegistryError {
+    pub(super) fn odd(&self, how: &str) -> RegistryError {
         RegistryError::Protocol {
             host: self.api_host.clone(),
             how: how.to_owned(),
@@ -219,7 +219,7 @@ fn read(reply: Reply) -> Result<(Vec<u8>, Option<String>), RegistryError> {
 }
 
 /// The target of a `Link` header with `rel="next"`.
-fn next_page(link: &str) -> Option<&str> {
+pub(super) fn next_page(link: &str) -> Option<&str> {
     link.split(',').find_map(|part| {
         let (target, parameters) = part.trim().strip_prefix('<')?.split_once('>')?;
         let is_next = parameters.split(';').any(|parameter| {

@@ -40,6 +40,21 @@ pub(in crate::ops) trait Origin: Sync {
 
     /// A blob from `offset` on, not verified.
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader<'_>, BoxFault>;
+
+    /// The manifest or index at `tag` beside the image, where signatures may stand.
+    fn tagged(&self, _tag: &str) -> Result<Option<Served>, BoxFault> {
+        Ok(None)
+    }
+
+    /// Manifests of the kind `artifact_type` that are said to refer to `digest`, at most `limit`.
+    fn referrers(
+        &self,
+        _digest: &Digest,
+        _artifact_type: &str,
+        _limit: usize,
+    ) -> Result<Vec<Descriptor>, BoxFault> {
+        Ok(Vec::new())
+    }
 }
 
 /// Opens the origin of `source`. Asks no registry anything yet.

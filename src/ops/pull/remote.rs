@@ -48,4 +48,17 @@ impl Origin for Remote<'_> {
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader<'_>, BoxFault> {
         Ok(Box::new(self.registry.blob(descriptor, offset)))
     }
+
+    fn tagged(&self, tag: &str) -> Result<Option<Served>, BoxFault> {
+        Ok(self.registry.tagged(tag)?)
+    }
+
+    fn referrers(
+        &self,
+        digest: &Digest,
+        artifact_type: &str,
+        limit: usize,
+    ) -> Result<Vec<Descriptor>, BoxFault> {
+        Ok(self.registry.referrers(digest, artifact_type, limit)?)
+    }
 }
