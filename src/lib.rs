@@ -7,6 +7,8 @@ pub mod base;
 
 pub mod oci;
 
+pub mod trust;
+
 pub mod host;
 
 pub mod gpu;

@@ -281,14 +281,19 @@ pub fn coracle_home() -> Option<HostPath> {
     get(CORACLE_HOME).map(HostPath::new).or_else(default)
 }
 
-/// The user's own configuration file: below `$XDG_CONFIG_HOME`, else below `~/.config`. XDG Base Directory
-/// Specification, "Environment variables": a relative path there is no path.
+/// The user's own configuration file.
 pub fn user_config() -> Option<HostPath> {
+    user_file("coracle/config.toml")
+}
+
+/// The file `name` of the user's configuration: below `$XDG_CONFIG_HOME`, else below `~/.config`. XDG Base Directory
+/// Specification, "Environment variables": a relative path there is no path.
+pub fn user_file(name: &str) -> Option<HostPath> {
     let named = real(XDG_CONFIG_HOME).map(HostPath::new);
     let named = named.filter(|dir| dir.is_absolute());
     let default = || Some(HostPath::new(real(HOME)?).join(".config"));
     let dir = named.or_else(default)?;
-    Some(dir.join("coracle/config.toml"))
+    Some(dir.join(name))
 }
 
 /// `$CORACLE_DRIVER_ROOT`, where set.

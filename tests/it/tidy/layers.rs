@@ -4,10 +4,11 @@ use super::scan::{Source, Token};
 use super::{finds, none, tree};
 
 /// Each top-level module and those that it may import, in the order of the rows.
-const MATRIX: [(&str, &[&str]); 13] = [
+const MATRIX: [(&str, &[&str]); 14] = [
     ("sys", &[]),
     ("base", &["sys"]),
     ("oci", &["base"]),
+    ("trust", &["base", "oci"]),
     ("host", &["sys", "base"]),
     ("gpu", &["sys", "base"]),
     ("embed", &["sys", "base"]),
@@ -19,7 +20,8 @@ const MATRIX: [(&str, &[&str]); 13] = [
     (
         "ops",
         &[
-            "base", "oci", "host", "gpu", "embed", "registry", "store", "layer", "plan", "engine",
+            "base", "oci", "trust", "host", "gpu", "embed", "registry", "store", "layer", "plan",
+            "engine",
         ],
     ),
     ("cli", &["base", "oci", "ops"]),

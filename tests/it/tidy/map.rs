@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{none, tree};
 
 /// Lines of the map's page.
-const MAX_LINES: usize = 350;
+const MAX_LINES: usize = 400;
 
 /// The modules that the code map of `page` names, as paths below `src`.
 ///

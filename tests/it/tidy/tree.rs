@@ -10,7 +10,7 @@ const HOMES: [&str; 5] = ["src", "payload", "ci", ".ci", "tests"];
 
 /// Hosts that a URL in the project may name: documents, and names that lead nowhere.
 /// Everything else would be somebody's mirror or a service that a test must not need.
-const HOSTS: [&str; 23] = [
+const HOSTS: [&str; 25] = [
     "github.com",
     "gitlab.com",
     "proot-me.github.io",
@@ -34,6 +34,8 @@ const HOSTS: [&str; 23] = [
     "no-color.org",
     "packages.debian.org",
     "index.docker.io",
+    "in-toto.io",
+    "sigstore.dev",
 ];
 
 /// The repository's root.
