@@ -23,6 +23,8 @@ pub const CORACLE_PLATFORM: &str = "CORACLE_PLATFORM";
 pub const CORACLE_INSECURE: &str = "CORACLE_INSECURE";
 /// A PEM file of certificate authorities that are trusted as well.
 pub const CORACLE_TLS_CA: &str = "CORACLE_TLS_CA";
+/// Mirrors of registries, with commas between them.
+pub const CORACLE_MIRROR: &str = "CORACLE_MIRROR";
 /// Seconds of silence after which a connection to a registry is given up.
 pub const CORACLE_NET_TIMEOUT: &str = "CORACLE_NET_TIMEOUT";
 /// The form of messages.
@@ -76,6 +78,8 @@ pub const NO_COLOR: &str = "NO_COLOR";
 pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// Podman's credentials file; wins over every other.
 pub const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// Podman's file of registries and mirrors, in the place of the user's and the system's; podman(1), "ENVIRONMENT".
+pub const CONTAINERS_REGISTRIES_CONF: &str = "CONTAINERS_REGISTRIES_CONF";
 /// Where Podman keeps `containers/auth.json` of a login session.
 pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Where the user's configuration files are; also where Podman keeps `containers/auth.json` across sessions.

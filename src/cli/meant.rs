@@ -105,9 +105,11 @@ impl Meant {
         let insecure = insecure
             .into_iter()
             .filter_map(|host| host.into_string().ok());
+        let mirrors = self.config.list(Name::Mirror).into_iter();
         let seconds = self.config.number(Name::NetTimeout);
         Ok(Reach {
             insecure: insecure.collect(),
+            mirrors: mirrors.filter_map(|text| text.into_string().ok()).collect(),
             net_timeout: seconds.and_then(|seconds| u64::try_from(seconds).ok()),
             tls_ca: self.config.path(Name::TlsCa),
             ..Reach::new(self.home()?)

@@ -11,6 +11,8 @@ pub struct Reach {
     pub home: HostPath,
     /// Registries that may be spoken to without TLS or valid certificate; `*` for all.
     pub insecure: Vec<String>,
+    /// Mirrors that are asked before those of the host's files; see [`registry::registries::Registries::load`].
+    pub mirrors: Vec<String>,
     /// A PEM file of authorities that are trusted besides the host's.
     pub tls_ca: Option<HostPath>,
     /// The proxy for every registry; those of the environment where absent.
@@ -41,6 +43,7 @@ impl Reach {
         Reach {
             home,
             insecure: Vec::new(),
+            mirrors: Vec::new(),
             tls_ca: None,
             proxy: None,
             net_timeout: None,

@@ -12,6 +12,7 @@ mod pace;
 mod patience;
 mod proxy;
 mod referrers;
+pub mod registries;
 mod reply;
 mod retry;
 mod roots;

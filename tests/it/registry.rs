@@ -2,8 +2,10 @@
 //!
 //! A real registry over TLS is in `pull`; here are the answers that no honest one gives.
 
+mod mirrors;
 mod search;
 pub(crate) mod server;
+mod shelf;
 
 use std::io::Read;
 

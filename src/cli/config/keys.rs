@@ -32,6 +32,7 @@ pub(crate) enum Name {
     Platform,
     Insecure,
     TlsCa,
+    Mirror,
     NetTimeout,
     LogFormat,
     Quiet,
@@ -48,7 +49,7 @@ pub(crate) enum Name {
 }
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 20] = [
+pub(crate) const KEYS: [Key; 21] = [
     Key {
         name: Name::Home,
         word: "home",
@@ -111,6 +112,15 @@ pub(crate) const KEYS: [Key; 20] = [
         form: Form::Path,
         default: "",
         meaning: "A PEM file of certificate authorities that are trusted as well",
+    },
+    Key {
+        name: Name::Mirror,
+        word: "mirror",
+        variable: env::CORACLE_MIRROR,
+        flag: None,
+        form: Form::List(','),
+        default: "",
+        meaning: "Mirrors, asked first: `HOST[/PATH]` for docker.io, `PREFIX=HOST[/PATH]` for others",
     },
     Key {
         name: Name::NetTimeout,

@@ -212,9 +212,22 @@ impl Work<'_> {
         if let Some(image) = self.unchanged(&*origin)? {
             return Ok(image);
         }
-        let resolved = resolve::resolve(&*origin, self.reach.platform.as_ref(), self.progress)?;
+        match self.bring(&*origin) {
+            // A mirror may lie, or lag behind; what the registry itself says has the last word.
+            Err(fault) if fault.kind() == Kind::Integrity && origin.doubt() => {
+                let message = format!("{fault}: asking the registry itself, without mirrors");
+                self.progress.warn(&message);
+                self.bring(&*origin)
+            }
+            brought => brought,
+        }
+    }
+
+    /// Brings the image here, whatever is here under its name.
+    fn bring(&self, origin: &dyn Origin) -> Result<PulledImage, BoxFault> {
+        let resolved = resolve::resolve(origin, self.reach.platform.as_ref(), self.progress)?;
         let lease = self.store.lease()?;
-        let tree = Keeper::new(&lease, self.progress).bring(&*origin, &resolved)?;
+        let tree = Keeper::new(&lease, self.progress).bring(origin, &resolved)?;
         let record = resolved.record(&self.source);
         lease.publish(&self.source, &record)?;
         Ok(PulledImage {

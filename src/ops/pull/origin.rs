@@ -55,6 +55,12 @@ pub(in crate::ops) trait Origin: Sync {
     ) -> Result<Vec<Descriptor>, BoxFault> {
         Ok(Vec::new())
     }
+
+    /// Hears that what it gave was not what its digest says: whether the same may be had from somewhere else when it
+    /// is asked for again.
+    fn doubt(&self) -> bool {
+        false
+    }
 }
 
 /// Opens the origin of `source`. Asks no registry anything yet.
@@ -65,7 +71,7 @@ pub(in crate::ops) fn open<'a>(
     progress: &'a dyn Progress,
 ) -> Result<Box<dyn Origin + 'a>, BoxFault> {
     Ok(match source {
-        Source::Registry(reference) => Box::new(Remote::new(reference, reach, progress)),
+        Source::Registry(reference) => Box::new(Remote::new(reference, reach, progress)?),
         Source::OciDir { dir, tag } => Box::new(archive::layout(dir, tag.as_deref())?),
         Source::OciArchive { file, tag } => Box::new(archive::open(file, tag.as_deref(), store)?),
         Source::DockerArchive { file, name } => {

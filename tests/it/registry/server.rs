@@ -58,6 +58,11 @@ impl Answer {
         self
     }
 
+    /// The bytes of its body.
+    pub(crate) fn length(&self) -> usize {
+        self.body.len()
+    }
+
     /// Promises the whole body, and closes the connection after `count` bytes of it.
     pub(crate) fn cut_after(mut self, count: usize) -> Answer {
         self.sent = Some(count);
