@@ -6,6 +6,7 @@ pub mod digest;
 pub mod env;
 pub mod fault;
 pub mod fsx;
+pub mod inquiry;
 pub mod living;
 pub mod merged;
 pub mod near;

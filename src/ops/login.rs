@@ -3,6 +3,8 @@
 //! containers-auth.json(5), and Docker's `config.json`, whose `auths` have the same form.
 //! Whatever else stands in the file stays as it is.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::base::env;
@@ -13,7 +15,7 @@ use crate::base::progress::Progress;
 use crate::oci::reference::parse_registry;
 use crate::ops::reach::Reach;
 use crate::registry::credentials::{self, Credential};
-use crate::registry::{Options, check_login};
+use crate::registry::{Helper, Options, Patience, check_login};
 
 /// Why credentials were not kept or forgotten.
 #[derive(Debug, thiserror::Error)]
@@ -52,15 +54,33 @@ impl Fault for LoginError {
     }
 }
 
-/// Shows `user` and `password` to `registry` (see [`parse_registry`]) and keeps them if they
-/// are accepted. Returns the file that it is kept in.
+/// Who keeps credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// This file.
+    File(HostPath),
+    /// The program of this name.
+    Helper(String),
+}
+
+impl std::fmt::Display for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Keeper::File(path) => write!(f, "in `{path}`"),
+            Keeper::Helper(program) => write!(f, "by `{program}`"),
+        }
+    }
+}
+
+/// Shows `user` and `password` to `registry` (see [`parse_registry`]) and lets them be kept if they
+/// are accepted: by the program that the file of credentials names for that, else in the file.
 pub fn login(
     registry: &str,
     user: &str,
     password: &str,
     reach: &Reach,
     progress: &dyn Progress,
-) -> Result<HostPath, BoxFault> {
+) -> Result<Keeper, BoxFault> {
     let credential = Credential {
         user: user.to_owned(),
         password: password.to_owned(),
@@ -77,14 +97,25 @@ pub fn login(
     let mut file = read(&path)?.unwrap_or_default();
     let auths = auths_of(&mut file, &path)?;
     auths.retain(|key, _| credentials::key_name(key) != *registry);
-    auths.insert(key(registry), json!({ "auth": credential.encoded() }));
+    let (entry, keeper) = match helper(&path, registry)? {
+        Some(helper) => {
+            helper.store(registry, &credential, options.patience)?;
+            // As Docker has it: the entry says that the helper has some.
+            (json!({}), Keeper::Helper(helper.program()))
+        }
+        None => {
+            let entry = json!({ "auth": credential.encoded() });
+            (entry, Keeper::File(path.clone()))
+        }
+    };
+    auths.insert(credentials::server_name(registry), entry);
     write(&path, &file)?;
-    Ok(path)
+    Ok(keeper)
 }
 
-/// Forgets the credentials for `registry` in every file that has some, and returns those
-/// files. An error if none had.
-pub fn logout(registry: &str) -> Result<Vec<HostPath>, BoxFault> {
+/// Forgets the credentials for `registry` in every file that has some, and lets programs that keep some forget them.
+/// Returns who had some. An error if none had.
+pub fn logout(registry: &str) -> Result<Vec<Keeper>, BoxFault> {
     // Not parsed: keys of Podman's may have a path, and whatever is there can be forgotten.
     let registry = &credentials::key_name(registry);
     let mut changed = Vec::new();
@@ -92,12 +123,13 @@ pub fn logout(registry: &str) -> Result<Vec<HostPath>, BoxFault> {
         let Some(mut file) = read(&path)? else {
             continue;
         };
+        changed.extend(erase(&path, registry)?);
         let auths = auths_of(&mut file, &path)?;
         let before = auths.len();
         auths.retain(|key, _| credentials::key_name(key) != *registry);
         if auths.len() < before {
             write(&path, &file)?;
-            changed.push(path);
+            changed.push(Keeper::File(path));
         }
     }
     if changed.is_empty() {
@@ -106,43 +138,61 @@ pub fn logout(registry: &str) -> Result<Vec<HostPath>, BoxFault> {
     Ok(changed)
 }
 
-/// Forgets the credentials for every registry, in every file that has some, and returns those files. There may be none.
-pub fn logout_all() -> Result<Vec<HostPath>, BoxFault> {
+/// Forgets the credentials for every registry that a file of credentials has or names, and returns who had some. There
+/// may be none.
+pub fn logout_all() -> Result<Vec<Keeper>, BoxFault> {
     let mut changed = Vec::new();
     for path in credentials::files() {
         let Some(mut file) = read(&path)? else {
             continue;
         };
+        for registry in named(&file) {
+            changed.extend(erase(&path, &registry)?);
+        }
         let auths = auths_of(&mut file, &path)?;
         if !auths.is_empty() {
             auths.clear();
             write(&path, &file)?;
-            changed.push(path);
+            changed.push(Keeper::File(path));
         }
     }
     Ok(changed)
 }
 
-/// Docker knows its Hub by a URL, everybody else by the host.
-fn key(registry: &str) -> String {
-    match registry {
-        "docker.io" => "https://index.docker.io/v1/".to_owned(),
-        host => host.to_owned(),
-    }
+/// The registries that a file of credentials has an entry or a helper for.
+fn named(file: &Map<String, Value>) -> BTreeSet<String> {
+    let keys = ["auths", "credHelpers"].into_iter();
+    let objects = keys.filter_map(|key| file.get(key)?.as_object());
+    let names = objects.flat_map(|object| object.keys());
+    names.map(|key| credentials::key_name(key)).collect()
 }
 
-/// The file that has credentials for `registry` already, else the one that
+/// The program that keeps the credentials for `registry` by the file at `path`.
+fn helper(path: &HostPath, registry: &str) -> Result<Option<Helper>, BoxFault> {
+    let bytes = fsx::read_if_there(path, credentials::MAX_FILE)?.unwrap_or_default();
+    Ok(credentials::helper_of(&bytes, path, registry)?)
+}
+
+/// Lets that program forget them; who it was, where it had some. One that does not work is no matter where nothing says
+/// that it has any.
+fn erase(path: &HostPath, registry: &str) -> Result<Option<Keeper>, BoxFault> {
+    let Some(helper) = helper(path, registry)? else {
+        return Ok(None);
+    };
+    let had_some = match helper.erase(registry, Patience::default()) {
+        Err(_) if !helper.is_sure() => false,
+        erased => erased?,
+    };
+    Ok(had_some.then(|| Keeper::Helper(helper.program())))
+}
+
+/// The file that has credentials or a helper for `registry` already, else the one that
 /// REGISTRY_AUTH_FILE names, else Docker's.
 fn place(registry: &str) -> Result<HostPath, BoxFault> {
     for path in credentials::files() {
-        if let Some(mut file) = read(&path)? {
-            let auths = auths_of(&mut file, &path)?;
-            if auths
-                .keys()
-                .any(|key| credentials::key_name(key) == registry)
-            {
-                return Ok(path);
-            }
+        let file = read(&path)?;
+        if file.is_some_and(|file| named(&file).contains(registry)) {
+            return Ok(path);
         }
     }
     let named = env::get(env::REGISTRY_AUTH_FILE).map(HostPath::new);

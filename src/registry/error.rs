@@ -8,6 +8,7 @@ use crate::base::digest::Mismatch;
 use crate::base::fault::{Fault, Kind};
 use crate::base::fsx::PathError;
 use crate::oci::DocumentError;
+use crate::registry::retry;
 
 /// Why a registry did not give us what we asked for.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +113,20 @@ pub enum RegistryError {
     /// A manifest that cannot be used.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// A program that keeps credentials did not do what was asked.
+    #[error("`{program}` did not {doing} the credentials for `{registry}`: {how}")]
+    Helper {
+        /// The program.
+        program: String,
+        /// The file that names it.
+        file: String,
+        /// What it was to do.
+        doing: &'static str,
+        /// Whose credentials they are.
+        registry: String,
+        /// Why not; its own words, or ours.
+        how: String,
+    },
     /// A local file, such as the one of `--tls-ca` or of credentials, cannot be read.
     #[error(transparent)]
     File(#[from] PathError),
@@ -159,6 +174,15 @@ impl RegistryError {
     pub(super) fn is_passing(&self) -> bool {
         matches!(self, RegistryError::Unreachable { .. })
     }
+
+    /// Whether a host that did answer may answer otherwise later, and when, if it said so.
+    pub(super) fn is_busy(&self) -> Option<Option<Duration>> {
+        match self {
+            RegistryError::TooMany { wait, .. } => Some(*wait),
+            RegistryError::Status { status, .. } if retry::is_passing(*status) => Some(None),
+            _ => None,
+        }
+    }
 }
 
 impl From<RegistryError> for io::Error {
@@ -173,7 +197,7 @@ impl Fault for RegistryError {
             RegistryError::Denied { .. } => Kind::Denied,
             RegistryError::NotFound { .. } => Kind::NotFound,
             RegistryError::Protocol { .. } => Kind::Integrity,
-            RegistryError::Insecure { .. } => Kind::Refused,
+            RegistryError::Insecure { .. } | RegistryError::Helper { .. } => Kind::Refused,
             RegistryError::Config { .. } => Kind::Usage,
             RegistryError::Mismatch(mismatch) => mismatch.kind(),
             RegistryError::Document(error) => error.kind(),
@@ -202,6 +226,9 @@ impl Fault for RegistryError {
                 "give the registry's certificate authority with `--tls-ca FILE` or in SSL_CERT_FILE".into(),
                 format!("if you must, skip the check for this host: `--insecure {host}`"),
             ],
+            RegistryError::Tls { host, source } if wants_certificate(source) => vec![format!(
+                "put NAME.cert and NAME.key into ~/.config/containers/certs.d/{host}/, for the certificate that it wants to see"
+            )],
             RegistryError::Tls { host, .. } | RegistryError::Insecure { host, .. } => {
                 vec![format!("if this network can be trusted: `--insecure {host}`")]
             }
@@ -213,6 +240,9 @@ impl Fault for RegistryError {
                     "a login usually raises the limit; so does pulling once into a shared store".into(),
                 ]
             }
+            RegistryError::Helper { program, file, .. } => vec![
+                format!("install or unlock `{program}`, or take it out of `{file}`, which names it"),
+            ],
             RegistryError::Document(error) => error.hints(),
             RegistryError::File(error) => error.hints(),
             _ => Vec::new(),
@@ -220,8 +250,12 @@ impl Fault for RegistryError {
     }
 }
 
-/// What ureq says, as a registry error about `host`.
-pub(super) fn from_transport(host: &str, error: ureq::Error) -> RegistryError {
+/// What ureq says, as a registry error about `host`, which was asked `through` a proxy or directly.
+pub(super) fn from_transport(
+    host: &str,
+    through: Option<&str>,
+    error: ureq::Error,
+) -> RegistryError {
     let is_tls = matches!(
         error,
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Pem(_)
@@ -234,6 +268,13 @@ pub(super) fn from_transport(host: &str, error: ureq::Error) -> RegistryError {
     if is_tls || rustls_error(&source).is_some() {
         return RegistryError::Tls { host, source };
     }
+    let source = match through {
+        Some(proxy) => io::Error::new(
+            source.kind(),
+            format!("through the proxy `{proxy}`: {source}"),
+        ),
+        None => source,
+    };
     RegistryError::Unreachable { host, source }
 }
 
@@ -241,6 +282,21 @@ fn is_certificate_error(error: &io::Error) -> bool {
     matches!(
         rustls_error(error),
         Some(rustls::Error::InvalidCertificate(_))
+    )
+}
+
+/// Whether the host refused us for the certificate that we showed, or did not show. RFC 8446, 6.2.
+fn wants_certificate(error: &io::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        rustls_error(error),
+        Some(rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+                | Alert::BadCertificate
+                | Alert::UnknownCA
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+        ))
     )
 }
 

@@ -1,45 +1,39 @@
 //! One conversation with one registry: manifests and blobs, verified. Writes no files.
 //!
-//! distribution-spec, "Pull". Below `Registry`: `transport` knows HTTP, `token` knows
+//! distribution-spec, "Pull". Below `Registry`: `transport` knows HTTP, `authority` knows
 //! who we are, `reply` and `retry` know what an answer means.
 
+mod authority;
 mod blob;
-mod challenge;
-pub mod credentials;
 mod error;
 mod manifest;
 mod pace;
 mod patience;
-mod proxy;
 mod referrers;
 pub mod registries;
 mod reply;
 mod retry;
-mod roots;
 mod search;
-mod token;
 mod transport;
 mod url;
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub use authority::{Helper, Login, credentials};
 pub use blob::BlobStream;
 pub use error::RegistryError;
 pub use manifest::Served;
 pub use patience::Patience;
 pub use referrers::{referrers_tag, signature_tag};
 pub use search::{Found, search, tags};
-pub use token::Login;
 
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::oci::reference::{self, Reference};
-use challenge::Demand;
+use authority::{Authority, Demand};
 use credentials::Credential;
-use proxy::ProxySettings;
-use token::Authority;
-use transport::{Call, Reply, Transport};
+use transport::{Call, ProxySettings, Reply, Transport};
 use url::{Scheme, Url};
 
 /// How to reach registries.
@@ -62,8 +56,8 @@ pub struct Registry<'a> {
     api_host: String,
     repository: String,
     scheme: OnceLock<Scheme>,
-    transport: Transport,
-    authority: Authority,
+    transport: Transport<'a>,
+    authority: Authority<'a>,
     patience: Patience,
     progress: &'a dyn Progress,
 }
@@ -102,8 +96,15 @@ impl<'a> Registry<'a> {
                 options.tls_ca.clone(),
                 proxies,
                 options.patience,
+                progress,
             ),
-            authority: Authority::new(registry, repository, options.login.clone()),
+            authority: Authority::new(
+                registry,
+                repository,
+                options.login.clone(),
+                options.patience,
+                progress,
+            ),
             patience: options.patience,
             progress,
         }
@@ -168,10 +169,13 @@ impl<'a> Registry<'a> {
         loop {
             attempt += 1;
             let (error, asked) = match self.send_authorized(&call, what) {
-                Ok(reply) if reply.status < 300 => match read(reply) {
-                    Err(error) if error.is_passing() => (error, None),
-                    outcome => return outcome,
-                },
+                Ok(reply) if reply.status < 300 => {
+                    self.tell_limit(&reply);
+                    match read(reply) {
+                        Err(error) if error.is_passing() => (error, None),
+                        outcome => return outcome,
+                    }
+                }
                 Ok(reply) if !retry::is_passing(reply.status) => {
                     return Err(self.failure(reply, what));
                 }
@@ -180,7 +184,11 @@ impl<'a> Registry<'a> {
                     (self.failure(reply, what), asked)
                 }
                 Err(error) if error.is_passing() => (error, None),
-                Err(error) => return Err(error),
+                // The token service is.
+                Err(error) => match error.is_busy() {
+                    Some(asked) => (error, asked),
+                    None => return Err(error),
+                },
             };
             self.pause(attempt, asked, error, "trying again")?;
         }
@@ -211,29 +219,44 @@ impl<'a> Registry<'a> {
         Ok(())
     }
 
+    /// Says how much more the registry lets us ask, where it counts. Docker Hub, "Usage and limits".
+    fn tell_limit(&self, reply: &Reply) {
+        let said = |name| reply.header(name).map(reply::one_line);
+        let Some(remaining) = said("ratelimit-remaining") else {
+            return;
+        };
+        let host = reply.origin.authority();
+        let of = said("ratelimit-limit").map(|limit| format!(", of {limit}"));
+        let of = of.unwrap_or_default();
+        self.progress.note(&format!(
+            "`{host}` limits how often one may ask: {remaining} left{of}"
+        ));
+    }
+
     /// Sends `call`, and once or twice more where the registry demands (other) rights:
     /// the second demand may name a scope that the first did not.
     fn send_authorized(&self, call: &Call, what: &str) -> Result<Reply, RegistryError> {
         let mut call = call.clone();
         for _demand in 0..2 {
-            call.authorization = self.authority.header();
+            call.authorization = self.authority.header(&self.transport)?;
             let reply = self.transport.send(&call)?;
-            // A 401 of the host that a redirect led to is no business of our credentials.
-            if reply.status != 401 || reply.origin != call.url.origin {
+            // A demand of the host that a redirect led to is no business of our credentials.
+            if !is_demand(&reply) || reply.origin != call.url.origin {
                 return Ok(reply);
             }
             let used = call.authorization.as_deref();
             let Some(demand) = self.demand(&reply)? else {
                 return Err(self.failure(reply, what));
             };
+            let asker = &reply.origin;
             if !self
                 .authority
-                .answer(&demand, used, &self.transport, self.progress)?
+                .answer(&demand, asker, used, &self.transport)?
             {
                 return Err(self.failure(reply, what));
             }
         }
-        call.authorization = self.authority.header();
+        call.authorization = self.authority.header(&self.transport)?;
         self.transport.send(&call)
     }
 
@@ -259,6 +282,15 @@ impl<'a> Registry<'a> {
         }
         error
     }
+}
+
+/// Whether a reply asks for (other) rights: 401, or 403 where a token was too weak. RFC 6750, 3.1.
+fn is_demand(reply: &Reply) -> bool {
+    let wants_more = || {
+        let demand = Demand::from_headers(reply.all_headers("www-authenticate"));
+        matches!(demand, Some(Demand::Bearer(token)) if token.wants_more)
+    };
+    reply.status == 401 || (reply.status == 403 && wants_more())
 }
 
 /// Shows `credential` to the registry called `registry` (`docker.io` for Docker Hub) and to

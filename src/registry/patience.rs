@@ -39,6 +39,11 @@ impl Patience {
         self.0
     }
 
+    /// A program that keeps credentials must answer within this.
+    pub(super) fn inquiry(self) -> Duration {
+        self.0 / 2
+    }
+
     /// Bodies are judged for every so much time spent waiting for them.
     pub(super) fn window(self) -> Duration {
         self.0

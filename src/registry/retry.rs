@@ -7,6 +7,8 @@ use crate::registry::patience::Patience;
 
 /// How often one request is sent before its failure is the answer.
 pub(super) const ATTEMPTS: u32 = 5;
+/// No server is believed that it will be back in more than a week; the longest limits count hours.
+const MAX_ASKED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Whether `status` says that the same request may succeed later. RFC 9110, 15.5 and 15.6.
 pub(super) fn is_passing(status: u16) -> bool {
@@ -33,14 +35,16 @@ pub(super) fn wait_before(
     Some(wait + planned * random as u32 / 1024)
 }
 
-/// Reads `Retry-After`: seconds, or a date. RFC 9110, 10.2.3.
+/// Reads `Retry-After`: seconds, or a date; at most a week. RFC 9110, 10.2.3.
 pub(super) fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
-    if let Ok(seconds) = header.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds mean a long time, too.
+        let seconds = Duration::from_secs(header.parse().unwrap_or(u64::MAX));
+        return Some(seconds.min(MAX_ASKED));
     }
     let date = httpdate::parse_http_date(header).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    Some(date.duration_since(now).unwrap_or_default().min(MAX_ASKED))
 }
 
 #[cfg(test)]
@@ -70,5 +74,8 @@ mod tests {
         assert_eq!(retry_after(date, now), Some(Duration::from_secs(9)));
         assert_eq!(retry_after("soon", now), None);
         assert_eq!(retry_after("-1", now), None);
+        for huge in ["99999999999999999999999", "Mon, 01 Jan 2970 00:00:09 GMT"] {
+            assert_eq!(retry_after(huge, now), Some(MAX_ASKED));
+        }
     }
 }

@@ -104,16 +104,9 @@ impl Url {
 
     /// The same URL with `pairs` added to its query, percent-encoded.
     pub(super) fn with_query(mut self, pairs: &[(&str, &str)]) -> Url {
-        let mut query = self.query.take().unwrap_or_default();
-        for (name, value) in pairs {
-            if !query.is_empty() {
-                query.push('&');
-            }
-            query.push_str(&encode(name));
-            query.push('=');
-            query.push_str(&encode(value));
-        }
-        self.query = Some(query);
+        let own = self.query.take().filter(|query| !query.is_empty());
+        let all: Vec<String> = own.into_iter().chain([form(pairs)]).collect();
+        self.query = Some(all.join("&"));
         self
     }
 
@@ -129,6 +122,12 @@ impl fmt::Display for Url {
         let (scheme, authority) = (self.origin.scheme.name(), self.origin.authority());
         write!(f, "{scheme}://{authority}{}", self.path)
     }
+}
+
+/// `name=value` with `&` between, percent-encoded: a query, or the body of a form.
+pub(super) fn form(pairs: &[(&str, &str)]) -> String {
+    let pair = |(name, value): &(&str, &str)| format!("{}={}", encode(name), encode(value));
+    pairs.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 fn split_query(text: &str) -> (&str, Option<&str>) {

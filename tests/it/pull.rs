@@ -155,7 +155,7 @@ fn credentials_that_a_helper_has() {
         .pull("guest", &[])
         .exits(1)
         .complains("docker-credential-own")
-        .complains(&format!("coracle login {host}"));
+        .complains("there is no such program");
     config("");
     harbour
         .pull("guest", &[])

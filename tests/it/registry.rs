@@ -2,6 +2,8 @@
 //!
 //! A real registry over TLS is in `pull`; here are the answers that no honest one gives.
 
+mod auth;
+mod helper;
 mod mirrors;
 mod search;
 pub(crate) mod server;

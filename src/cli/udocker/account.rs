@@ -44,15 +44,13 @@ pub(super) const LOGOUT: Verb = Verb {
     flags: &[flag(&["-a"], "forget those for all registries"), REGISTRY],
     words: Words::Between(0, 0),
     act: |given, here| {
-        let files = match given.text("--registry")? {
+        let keepers = match given.text("--registry")? {
             _ if given.has("-a") => op::logout_all()?,
             Some(registry) => op::logout(&registry)?,
             None => op::logout(login::DEFAULT_REGISTRY)?,
         };
-        for file in files {
-            here.meant
-                .progress()
-                .note(&format!("removed from `{file}`"));
+        for keeper in keepers {
+            here.meant.progress().note(&format!("forgotten {keeper}"));
         }
         Ok(ExitCode::SUCCESS)
     },

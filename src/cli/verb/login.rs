@@ -54,7 +54,8 @@ impl Verb for Login {
     const ARGUMENTS: &'static str = "[REGISTRY]";
     const MORE: &'static str = "\
 They are kept where Docker keeps them, in ~/.docker/config.json, or in the file that
-REGISTRY_AUTH_FILE names. What is missing is asked for on the terminal.
+REGISTRY_AUTH_FILE names; or by the credential helper that this file names. What is missing is asked
+for on the terminal.
 
 Example:
   coracle login -u ada --password-stdin registry.site.example < token";
@@ -105,8 +106,8 @@ impl Typed {
             None if self.password_stdin => all_of_stdin()?,
             None => ask("password", Echo::Off)?,
         };
-        let file = login::login(registry, &user, &password, reach, progress)?;
-        progress.note(&format!("kept in `{file}`"));
+        let keeper = login::login(registry, &user, &password, reach, progress)?;
+        progress.note(&format!("kept {keeper}"));
         Ok(ExitCode::SUCCESS)
     }
 }

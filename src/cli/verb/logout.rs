@@ -23,8 +23,8 @@ impl Verb for Logout {
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let registry = self.registry.as_deref().unwrap_or(DEFAULT_REGISTRY);
-        for file in login::logout(registry)? {
-            meant.progress().note(&format!("removed from `{file}`"));
+        for keeper in login::logout(registry)? {
+            meant.progress().note(&format!("forgotten {keeper}"));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -13,6 +13,8 @@ pub(crate) struct Asked {
     /// With its query.
     pub(crate) path: String,
     headers: Vec<(String, String)>,
+    /// As text.
+    pub(crate) body: String,
 }
 
 impl Asked {
@@ -63,6 +65,12 @@ impl Answer {
         self.body.len()
     }
 
+    /// The same with another status.
+    pub(crate) fn with_status(mut self, status: u16) -> Answer {
+        self.status = status;
+        self
+    }
+
     /// Promises the whole body, and closes the connection after `count` bytes of it.
     pub(crate) fn cut_after(mut self, count: usize) -> Answer {
         self.sent = Some(count);
@@ -83,7 +91,8 @@ impl Answer {
         }
         stream.write_all(format!("{head}\r\n").as_bytes())?;
         if method != "HEAD" {
-            stream.write_all(&self.body[..self.sent.unwrap_or(self.body.len())])?;
+            let whole = self.body.len();
+            stream.write_all(&self.body[..self.sent.unwrap_or(whole).min(whole)])?;
         }
         stream.flush()
     }
@@ -150,7 +159,7 @@ impl Drop for Server {
     }
 }
 
-/// Reads a request without a body; `None` for what is not HTTP, such as TLS, which is told so.
+/// Reads a request; `None` for what is not HTTP, such as TLS, which is told so.
 fn read(stream: TcpStream) -> Option<(Asked, TcpStream)> {
     let mut reader = BufReader::new(stream);
     if *reader.fill_buf().ok()?.first()? == 0x16 {
@@ -175,10 +184,14 @@ fn read(stream: TcpStream) -> Option<(Asked, TcpStream)> {
         let (name, value) = line.split_once(':')?;
         Some((name.to_ascii_lowercase(), value.trim().to_owned()))
     };
-    let asked = Asked {
+    let mut asked = Asked {
         method: words.next()?.to_owned(),
         path: words.next()?.to_owned(),
         headers: lines[1..].iter().filter_map(header).collect(),
+        body: String::new(),
     };
+    let length = asked.header("content-length").unwrap_or("0").parse().ok()?;
+    let mut body = reader.by_ref().take(length);
+    body.read_to_string(&mut asked.body).ok()?;
     Some((asked, reader.into_inner()))
 }

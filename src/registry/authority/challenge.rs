@@ -1,5 +1,8 @@
 //! `WWW-Authenticate`: how a registry says what it wants to see. RFC 9110, 11.6.1.
 
+/// Scopes that one token is asked for; a pull needs one, two where a layer is mounted from elsewhere.
+const MAX_SCOPES: usize = 16;
+
 /// One challenge: a scheme, in lower case, and its parameters with names in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Challenge {
@@ -18,35 +21,53 @@ impl Challenge {
 
 /// What a registry wants, the best that we can give.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Demand {
+pub(in crate::registry) enum Demand {
     /// A token from a service.
-    Bearer {
-        /// The service's URL; untrusted.
-        realm: String,
-        /// Whom the token is for.
-        service: Option<String>,
-        /// What the registry wants the token to allow.
-        scope: Option<String>,
-    },
+    Bearer(TokenDemand),
     /// User and password.
     Basic,
+}
+
+/// What kind of token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::registry) struct TokenDemand {
+    /// The service's URL; untrusted.
+    pub(super) realm: String,
+    /// Whom the token is for.
+    pub(super) service: Option<String>,
+    /// What the registry wants the token to allow, with blanks between.
+    scope: Option<String>,
+    /// Whether the token that was shown is good, but allows too little. RFC 6750, 3.1.
+    pub(in crate::registry) wants_more: bool,
+}
+
+impl TokenDemand {
+    /// What the registry wants the token to allow.
+    pub(super) fn scopes(&self) -> Vec<String> {
+        let words = self.scope.iter().flat_map(|text| text.split(' '));
+        let words = words.filter(|word| !word.is_empty()).take(MAX_SCOPES);
+        words.map(str::to_owned).collect()
+    }
 }
 
 impl Demand {
     /// The demand in `headers`, each of which may hold several challenges. Bearer wins
     /// over Basic: registries that offer both mean Basic for their token service.
-    pub(super) fn from_headers<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Demand> {
+    pub(in crate::registry) fn from_headers<'a>(
+        headers: impl Iterator<Item = &'a str>,
+    ) -> Option<Demand> {
         let challenges: Vec<Challenge> = headers.flat_map(parse).collect();
         let bearer = challenges.iter().find_map(|challenge| {
             let realm = challenge
                 .parameter("realm")
                 .filter(|_| challenge.scheme == "bearer")?;
             let owned = |name| challenge.parameter(name).map(str::to_owned);
-            Some(Demand::Bearer {
+            Some(Demand::Bearer(TokenDemand {
                 realm: realm.to_owned(),
                 service: owned("service"),
                 scope: owned("scope"),
-            })
+                wants_more: challenge.parameter("error") == Some("insufficient_scope"),
+            }))
         });
         let has_basic = challenges
             .iter()
@@ -116,11 +137,12 @@ mod tests {
     use super::*;
 
     fn bearer(realm: &str, scope: &str) -> Option<Demand> {
-        Some(Demand::Bearer {
+        Some(Demand::Bearer(TokenDemand {
             realm: realm.into(),
             service: Some("s".into()),
             scope: Some(scope.into()),
-        })
+            wants_more: false,
+        }))
     }
 
     #[test]
@@ -143,5 +165,21 @@ mod tests {
             demand(&["Digest realm=x", "Bearer service=x", "", "=,\""]),
             None
         );
+        let more = format!("{plain},error=\"insufficient_scope\"");
+        let Some(Demand::Bearer(more)) = demand(&[&more]) else {
+            panic!("{more} demands a token");
+        };
+        assert!(more.wants_more);
+    }
+
+    #[test]
+    fn several_scopes_are_counted_one_by_one() {
+        let header =
+            r#"Bearer realm="https://t",scope=" repository:a:pull  repository:b:pull,push""#;
+        let Some(Demand::Bearer(demand)) = Demand::from_headers([header].into_iter()) else {
+            panic!("{header} demands a token");
+        };
+        let expected = ["repository:a:pull", "repository:b:pull,push"];
+        assert_eq!(demand.scopes(), expected);
     }
 }

@@ -11,26 +11,33 @@ use crate::registry::error::RegistryError;
 const MAX_BUNDLE: u64 = 16 << 20;
 
 /// The roots of trust: SSL_CERT_FILE and SSL_CERT_DIR, which replace the host's store as
-/// they do for OpenSSL, else the host's store; always with those of `extra`. Only a host
-/// without any gets those built in (Mozilla's list). A few milliseconds; load it once.
-pub(super) fn load(extra: Option<&HostPath>) -> Result<RootCerts, RegistryError> {
+/// they do for OpenSSL, else the host's store; always with those of the file `extra`. None
+/// where a host has none at all. A few milliseconds; load it once.
+pub(super) fn load(extra: Option<&HostPath>) -> Result<Vec<Certificate<'static>>, RegistryError> {
     // Unreadable files among many are normal in a host's store; what counts is the rest.
     let native = rustls_native_certs::load_native_certs().certs;
     let mut trusted: Vec<Certificate<'static>> = native.iter().map(owned).collect();
     if let Some(path) = extra {
         trusted.extend(read_bundle(path)?);
     }
-    if trusted.is_empty() {
-        return Ok(RootCerts::WebPki);
+    Ok(trusted)
+}
+
+/// `trusted` as the library below takes it. Only a host without any gets those built in (Mozilla's list).
+pub(super) fn of(trusted: impl IntoIterator<Item = Certificate<'static>>) -> RootCerts {
+    let trusted: Vec<_> = trusted.into_iter().collect();
+    match trusted.is_empty() {
+        true => RootCerts::WebPki,
+        false => trusted.into(),
     }
-    Ok(RootCerts::new_with_certs(&trusted))
 }
 
 fn owned(der: &CertificateDer<'static>) -> Certificate<'static> {
     Certificate::from_der(der).to_owned()
 }
 
-fn read_bundle(path: &HostPath) -> Result<Vec<Certificate<'static>>, RegistryError> {
+/// The certificates of a PEM file, at least one.
+pub(super) fn read_bundle(path: &HostPath) -> Result<Vec<Certificate<'static>>, RegistryError> {
     let malformed = |how: &str| RegistryError::Config {
         path: path.to_string(),
         how: how.to_owned(),

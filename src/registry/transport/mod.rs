@@ -2,30 +2,43 @@
 //!
 //! One agent per combination of proxy and trust, each with its own pool of connections.
 
+mod backoff;
+mod certs;
+mod proxy;
+mod roots;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rustls::crypto::CryptoProvider;
 use ureq::http::{HeaderMap, Method, Request};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, BodyReader, Proxy};
+use ureq::tls::{Certificate, TlsConfig};
+use ureq::{Agent, Body, BodyReader};
 
 use crate::base::path::HostPath;
+use crate::base::progress::Progress;
 use crate::registry::error::{RegistryError, from_transport};
 use crate::registry::pace::Paced;
 use crate::registry::patience::Patience;
-use crate::registry::proxy::ProxySettings;
+use crate::registry::reply;
 use crate::registry::url::{Origin, Scheme, Url};
+use certs::HostCertificates;
+pub(in crate::registry) use proxy::ProxySettings;
 
 const MAX_HOPS: usize = 10;
 const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
 
 /// A way to send requests.
-pub(super) struct Transport {
+pub(super) struct Transport<'a> {
     insecure: Vec<String>,
     tls_ca: Option<HostPath>,
     proxies: ProxySettings,
     patience: Patience,
-    roots: OnceLock<RootCerts>,
+    progress: &'a dyn Progress,
+    provider: Arc<CryptoProvider>,
+    roots: OnceLock<Vec<Certificate<'static>>>,
+    /// What `certs.d` has, by host.
+    certificates: Mutex<HashMap<Origin, Arc<HostCertificates>>>,
     agents: Mutex<HashMap<AgentKey, Agent>>,
 }
 
@@ -33,9 +46,11 @@ pub(super) struct Transport {
 struct AgentKey {
     proxy: Option<String>,
     skips_verification: bool,
+    /// The host whose own certificates count; none for all that have none.
+    own: Option<Origin>,
 }
 
-/// A request without a body.
+/// A request.
 #[derive(Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
@@ -43,6 +58,10 @@ pub(super) struct Call {
     pub(super) headers: Vec<(&'static str, String)>,
     /// Shown to the origin of `url` and to no other.
     pub(super) authorization: Option<String>,
+    /// A form to be posted; such a call follows no redirect.
+    form: Option<String>,
+    /// Whether plain http will do although nobody allowed it for this host: nothing secret is in it, nor in the answer.
+    pub(super) in_the_clear: bool,
 }
 
 impl Call {
@@ -53,6 +72,19 @@ impl Call {
             url,
             headers: Vec::new(),
             authorization: None,
+            form: None,
+            in_the_clear: false,
+        }
+    }
+
+    /// A POST of `form` to `url`.
+    pub(super) fn post(url: Url, form: String) -> Call {
+        let kind = "application/x-www-form-urlencoded";
+        Call {
+            method: Method::POST,
+            headers: vec![("Content-Type", kind.to_owned())],
+            form: Some(form),
+            ..Call::get(url)
         }
     }
 }
@@ -87,7 +119,7 @@ impl Reply {
     }
 }
 
-impl Transport {
+impl<'a> Transport<'a> {
     /// `insecure` are `host[:port]`s that may be spoken to over http and without a valid
     /// certificate, `tls_ca` a PEM file of further authorities. Nothing is opened yet.
     pub(super) fn new(
@@ -95,7 +127,8 @@ impl Transport {
         tls_ca: Option<HostPath>,
         proxies: ProxySettings,
         patience: Patience,
-    ) -> Transport {
+        progress: &'a dyn Progress,
+    ) -> Transport<'a> {
         Transport {
             insecure: insecure
                 .iter()
@@ -104,7 +137,10 @@ impl Transport {
             tls_ca,
             proxies,
             patience,
+            progress,
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
             roots: OnceLock::new(),
+            certificates: Mutex::default(),
             agents: Mutex::default(),
         }
     }
@@ -125,9 +161,11 @@ impl Transport {
         let mut url = call.url.clone();
         let mut authorization = call.authorization.as_deref();
         for _hop in 0..=MAX_HOPS {
-            self.check_scheme(&url, "it was asked for by an http address")?;
+            if !(call.in_the_clear && url == call.url) {
+                self.check_scheme(&url, "it was asked for by an http address")?;
+            }
             let reply = self.send_once(call, &url, authorization)?;
-            if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
+            if call.form.is_some() || !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
                 return Ok(reply);
             }
             let next = redirect_target(&reply, &url)?;
@@ -175,54 +213,88 @@ impl Transport {
         if let Some(value) = authorization {
             request = request.header("Authorization", value);
         }
-        let request = request.body(()).map_err(|_| RegistryError::Protocol {
+        let malformed = |_| RegistryError::Protocol {
             host: host.clone(),
             how: format!("`{url}` cannot be asked for"),
-        })?;
-        let reply = self.agent(&url.origin)?.run(request);
-        let (head, body) = reply
-            .map_err(|error| from_transport(&host, error))?
-            .into_parts();
-        Ok(Reply {
+        };
+        let agent = self.agent(&url.origin)?;
+        self.let_it_rest(&url.origin);
+        let reply = match &call.form {
+            None => agent.run(request.body(()).map_err(malformed)?),
+            Some(form) => agent.run(request.body(form.as_str()).map_err(malformed)?),
+        };
+        let through = self.proxies.choose(&url.origin).and_then(proxy::shown);
+        let reply = reply.map_err(|error| from_transport(&host, through.as_deref(), error))?;
+        let (head, body) = reply.into_parts();
+        let reply = Reply {
             status: head.status.as_u16(),
             headers: head.headers,
             body,
             origin: url.origin.clone(),
             patience: self.patience,
-        })
+        };
+        let asked = reply::wait_asked(&reply);
+        backoff::heard(&reply.origin, reply.status, asked, self.patience);
+        Ok(reply)
+    }
+
+    /// Waits while a host has asked this process to leave it alone, through whichever transfer it said so.
+    fn let_it_rest(&self, host: &Origin) {
+        let Some(wait) = backoff::wait(host, self.patience) else {
+            return;
+        };
+        let (name, seconds) = (host.authority(), wait.as_secs_f64());
+        self.progress
+            .note(&format!("`{name}` is left alone for {seconds:.1} s"));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the pause is what a server asks for"
+        )]
+        std::thread::sleep(wait);
     }
 
     fn agent(&self, origin: &Origin) -> Result<Agent, RegistryError> {
+        let own = self.certificates(origin)?;
         let key = AgentKey {
             proxy: self.proxies.choose(origin).map(str::to_owned),
             skips_verification: self.is_insecure(origin),
+            own: (!own.is_empty()).then(|| origin.clone()),
         };
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
-        let agent = self.build_agent(&key)?;
+        let agent = self.build_agent(&key, &own)?;
         agents.insert(key, agent.clone());
         Ok(agent)
     }
 
-    fn build_agent(&self, key: &AgentKey) -> Result<Agent, RegistryError> {
-        let proxy = key.proxy.as_deref().map(|url| {
-            // The URL may hold a password, so the error does not repeat it.
-            Proxy::new(url).map_err(|_| RegistryError::Config {
-                path: "https_proxy, http_proxy or all_proxy".into(),
-                how: "expected the URL of an http or socks proxy".into(),
-            })
-        });
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+    fn certificates(&self, origin: &Origin) -> Result<Arc<HostCertificates>, RegistryError> {
+        if origin.scheme == Scheme::Http {
+            return Ok(Arc::default());
+        }
+        let known = self.certificates.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(origin) {
+            return Ok(found.clone());
+        }
+        let found = Arc::new(certs::load(origin, &self.provider, self.progress)?);
+        known.insert(origin.clone(), found.clone());
+        Ok(found)
+    }
+
+    fn build_agent(&self, key: &AgentKey, own: &HostCertificates) -> Result<Agent, RegistryError> {
+        let proxy = key.proxy.as_deref().map(proxy::parse).transpose()?;
         let mut tls = TlsConfig::builder()
             .disable_verification(key.skips_verification)
-            .unversioned_rustls_crypto_provider(provider);
+            .client_cert(own.client.clone())
+            .unversioned_rustls_crypto_provider(self.provider.clone());
         if !key.skips_verification {
-            tls = tls.root_certs(self.roots()?);
+            let roots = self.roots()?.iter().chain(&own.authorities);
+            tls = tls.root_certs(roots::of(roots.cloned()));
         }
         let config = Agent::config_builder()
-            .proxy(proxy.transpose()?)
+            .proxy(proxy)
             .tls_config(tls.build())
             .http_status_as_error(false)
             .max_redirects(0)
@@ -236,12 +308,12 @@ impl Transport {
         Ok(config.new_agent())
     }
 
-    fn roots(&self) -> Result<RootCerts, RegistryError> {
+    fn roots(&self) -> Result<&[Certificate<'static>], RegistryError> {
         if let Some(roots) = self.roots.get() {
-            return Ok(roots.clone());
+            return Ok(roots);
         }
-        let loaded = super::roots::load(self.tls_ca.as_ref())?;
-        Ok(self.roots.get_or_init(|| loaded).clone())
+        let loaded = roots::load(self.tls_ca.as_ref())?;
+        Ok(self.roots.get_or_init(|| loaded))
     }
 }
 

@@ -5,12 +5,15 @@
 
 use std::net::IpAddr;
 
+use ureq::Proxy;
+
 use crate::base::env;
+use crate::registry::error::RegistryError;
 use crate::registry::url::{Origin, Scheme};
 
 /// What the environment says of proxies.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ProxySettings {
+pub(in crate::registry) struct ProxySettings {
     https: Option<String>,
     http: Option<String>,
     direct: Vec<String>,
@@ -18,7 +21,7 @@ pub(super) struct ProxySettings {
 
 impl ProxySettings {
     /// Reads the environment.
-    pub(super) fn from_environment() -> ProxySettings {
+    pub(in crate::registry) fn from_environment() -> ProxySettings {
         let text = |names: &[&str]| env::first(names).and_then(|value| value.into_string().ok());
         let all = text(&env::ALL_PROXY);
         let direct = text(&env::NO_PROXY).unwrap_or_default();
@@ -30,7 +33,7 @@ impl ProxySettings {
     }
 
     /// One proxy for all.
-    pub(super) fn only(url: &str) -> ProxySettings {
+    pub(in crate::registry) fn only(url: &str) -> ProxySettings {
         ProxySettings {
             https: Some(url.to_owned()),
             http: Some(url.to_owned()),
@@ -52,6 +55,23 @@ impl ProxySettings {
     }
 }
 
+/// The proxy at `url`: `http`, `https`, `socks4`, `socks4a`, `socks5` (names are resolved here) or `socks5h` (there),
+/// http where none is said; with a percent-encoded name and password before an `@` where it wants them.
+pub(super) fn parse(url: &str) -> Result<Proxy, RegistryError> {
+    // The URL may hold a password, so the error does not repeat it.
+    Proxy::new(url).map_err(|_| RegistryError::Config {
+        path: "https_proxy, http_proxy or all_proxy".into(),
+        how: "expected the URL of an http or socks proxy".into(),
+    })
+}
+
+/// What of a proxy's URL is no secret: its kind, host and port.
+pub(super) fn shown(url: &str) -> Option<String> {
+    let proxy = Proxy::new(url).ok()?;
+    let kind = proxy.uri().scheme_str()?.to_owned();
+    Some(format!("{kind}://{}:{}", proxy.host(), proxy.port()))
+}
+
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -63,7 +83,7 @@ fn split_list(text: &str) -> Vec<String> {
 }
 
 /// Whether an entry of `no_proxy` names `origin`: `*`, a host, a domain with or without
-/// a leading dot, an address, a network `address/bits`; each but the last may have a port.
+/// a leading dot, an address, a network `address/bits`; each but the first may have a port.
 fn matches(pattern: &str, origin: &Origin) -> bool {
     let host = origin.host.trim_matches(['[', ']']);
     let address: Option<IpAddr> = host.parse().ok();
@@ -71,7 +91,12 @@ fn matches(pattern: &str, origin: &Origin) -> bool {
         return true;
     }
     if let (Some(address), Some((network, bits))) = (address, pattern.split_once('/')) {
-        return in_network(address, network, bits);
+        let (bits, port) = match bits.split_once(':') {
+            Some((bits, port)) => (bits, Some(port)),
+            None => (bits, None),
+        };
+        let is_port = port.is_none_or(|port| port.parse() == Ok(origin.port));
+        return is_port && in_network(address, network.trim_matches(['[', ']']), bits);
     }
     if let (Some(address), Ok(same)) = (address, pattern.trim_matches(['[', ']']).parse::<IpAddr>())
     {
@@ -138,6 +163,12 @@ mod tests {
             ("10.0.0.0/8", "https://10.2.3.4", true),
             ("10.0.0.0/8", "https://11.2.3.4", false),
             ("10.0.0.0/33", "https://10.0.0.0", false),
+            ("10.0.0.0/8:5000", "https://10.2.3.4:5000", true),
+            ("10.0.0.0/8:5000", "https://10.2.3.4", false),
+            ("10.0.0.0/8:", "https://10.2.3.4", false),
+            ("[fd00::]/8:443", "https://[fd12::1]", true),
+            ("10.2.3.4:5000", "https://10.2.3.4:5001", false),
+            ("10.0.0.0/8", "https://10.example", false),
             ("0.0.0.0/0", "https://10.0.0.0", true),
             ("fd00::/8", "https://[fd12::1]", true),
             ("::1", "https://[::1]:5000", true),
@@ -146,6 +177,15 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, &origin(url)), expected, "{pattern} {url}");
         }
+    }
+
+    #[test]
+    fn a_password_of_a_proxy_is_never_shown() {
+        let url = "socks5h://ada:s%40cret@p.example";
+        assert_eq!(shown(url).as_deref(), Some("socks5h://p.example:1080"));
+        assert_eq!(shown("p:3128").as_deref(), Some("http://p:3128"));
+        let error = parse("ftp://ada:s%40cret@p.example").expect_err("no proxy speaks FTP");
+        assert!(!format!("{error} {error:?}").contains("cret"));
     }
 
     #[test]
