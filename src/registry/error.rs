@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use rustls::CertificateError;
+
 use crate::base::digest::Mismatch;
 use crate::base::fault::{Fault, Kind};
 use crate::base::fsx::PathError;
@@ -212,37 +214,46 @@ impl Fault for RegistryError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            RegistryError::Denied { host, had_credentials: false, .. } => vec![
+            RegistryError::Denied {
+                host,
+                had_credentials: false,
+                ..
+            } => vec![
                 format!("if it is private, log in first: `coracle login {host}`"),
                 "some registries say this of images that do not exist: check the name".into(),
             ],
             RegistryError::Denied { host, .. } => {
-                vec![format!("the stored credentials do not suffice: `coracle login {host}`")]
+                vec![format!(
+                    "the stored credentials do not suffice: `coracle login {host}`"
+                )]
             }
             RegistryError::Unreachable { .. } => {
                 vec!["check the name and the network; behind a proxy set https_proxy".into()]
             }
-            RegistryError::Tls { host, source } if is_certificate_error(source) => vec![
-                "give the registry's certificate authority with `--tls-ca FILE` or in SSL_CERT_FILE".into(),
+            RegistryError::Tls { host, source } if certificate_error(source).is_some() => vec![
+                certificate_error(source).map(way_out).unwrap_or_default(),
                 format!("if you must, skip the check for this host: `--insecure {host}`"),
             ],
             RegistryError::Tls { host, source } if wants_certificate(source) => vec![format!(
                 "put NAME.cert and NAME.key into ~/.config/containers/certs.d/{host}/, for the certificate that it wants to see"
             )],
             RegistryError::Tls { host, .. } | RegistryError::Insecure { host, .. } => {
-                vec![format!("if this network can be trusted: `--insecure {host}`")]
+                vec![format!(
+                    "if this network can be trusted: `--insecure {host}`"
+                )]
             }
             RegistryError::Broken { .. } => vec!["run the same command again".into()],
             RegistryError::TooMany { wait, .. } => {
                 let when = wait.map(|wait| format!(" in {}", humantime::format_duration(wait)));
                 vec![
                     format!("try again{}", when.unwrap_or_else(|| " later".into())),
-                    "a login usually raises the limit; so does pulling once into a shared store".into(),
+                    "a login usually raises the limit; so does pulling once into a shared store"
+                        .into(),
                 ]
             }
-            RegistryError::Helper { program, file, .. } => vec![
-                format!("install or unlock `{program}`, or take it out of `{file}`, which names it"),
-            ],
+            RegistryError::Helper { program, file, .. } => vec![format!(
+                "install or unlock `{program}`, or take it out of `{file}`, which names it"
+            )],
             RegistryError::Document(error) => error.hints(),
             RegistryError::File(error) => error.hints(),
             _ => Vec::new(),
@@ -278,11 +289,29 @@ pub(super) fn from_transport(
     RegistryError::Unreachable { host, source }
 }
 
-fn is_certificate_error(error: &io::Error) -> bool {
-    matches!(
-        rustls_error(error),
-        Some(rustls::Error::InvalidCertificate(_))
-    )
+fn certificate_error(error: &io::Error) -> Option<&CertificateError> {
+    match rustls_error(error)? {
+        rustls::Error::InvalidCertificate(error) => Some(error),
+        _ => None,
+    }
+}
+
+/// What can be done about a certificate that is no good.
+fn way_out(error: &CertificateError) -> String {
+    use CertificateError as Why;
+    let text = match error {
+        Why::Expired | Why::ExpiredContext { .. } => {
+            "its certificate has expired: its administrator has to renew it, unless this host's clock is wrong"
+        }
+        Why::NotValidYet | Why::NotValidYetContext { .. } => {
+            "its certificate is of the future: look at this host's clock"
+        }
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => {
+            "its certificate is for another name: call it by that, if it is who you think"
+        }
+        _ => "give the registry's certificate authority with `--tls-ca FILE` or in SSL_CERT_FILE",
+    };
+    text.to_owned()
 }
 
 /// Whether the host refused us for the certificate that we showed, or did not show. RFC 8446, 6.2.

@@ -8,6 +8,7 @@ mod mirrors;
 mod search;
 pub(crate) mod server;
 mod shelf;
+mod tls;
 
 use std::io::Read;
 

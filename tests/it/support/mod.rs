@@ -12,7 +12,7 @@ pub(crate) mod tree;
 
 pub(crate) use command::{Output, Run};
 pub(crate) use feature::Feature;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Registry, Tls};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use terminal::Terminal;
 

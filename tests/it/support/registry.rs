@@ -1,10 +1,31 @@
 //! Debian's `docker-registry` on a loopback port of its own: TLS by a private authority, one user, a copy of the fixtures.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use super::{Run, Sandbox, fixture};
+
+/// How a registry proves who it is, and whether its clients must.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    /// Its certificate.
+    pub(crate) certificate: PathBuf,
+    /// The key to that.
+    pub(crate) key: PathBuf,
+    /// The authority that must have signed the certificates of its clients.
+    pub(crate) clients: Option<PathBuf>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            certificate: fixture::path("tls/server.pem"),
+            key: fixture::path("tls/server.key"),
+            clients: None,
+        }
+    }
+}
 
 /// A running registry; dropped, it is stopped and its storage removed.
 pub(crate) struct Registry {
@@ -27,7 +48,17 @@ impl Registry {
             copy.status().expect("cp is everywhere").success(),
             "cannot copy the registry's storage"
         );
-        let configuration = scratch.file("registry.yml", configuration(&storage));
+        Self::serve(scratch, &Tls::default())
+    }
+
+    /// Starts one without any image.
+    pub(crate) fn empty(tls: &Tls) -> Self {
+        Self::serve(Sandbox::new(), tls)
+    }
+
+    fn serve(scratch: Sandbox, tls: &Tls) -> Self {
+        let storage = scratch.path("registry");
+        let configuration = scratch.file("registry.yml", configuration(&storage, tls));
         let mut child = Command::new("docker-registry")
             .arg("serve")
             .arg(configuration)
@@ -95,16 +126,21 @@ impl Drop for Registry {
     }
 }
 
-fn configuration(storage: &std::path::Path) -> String {
-    let fixtures = fixture::path("");
+fn configuration(storage: &Path, tls: &Tls) -> String {
+    let clients = tls.clients.iter();
+    let clients: String = clients
+        .map(|path| format!(", clientcas: [{}]", path.display()))
+        .collect();
     format!(
         "version: 0.1\n\
          log: {{level: info}}\n\
          storage: {{filesystem: {{rootdirectory: {storage}}}}}\n\
-         auth: {{htpasswd: {{realm: harbour, path: {fixtures}/htpasswd}}}}\n\
-         http: {{addr: '127.0.0.1:0', tls: {{certificate: {fixtures}/tls/server.pem, key: {fixtures}/tls/server.key}}}}\n",
+         auth: {{htpasswd: {{realm: harbour, path: {htpasswd}}}}}\n\
+         http: {{addr: '127.0.0.1:0', tls: {{certificate: {certificate}, key: {key}{clients}}}}}\n",
         storage = storage.display(),
-        fixtures = fixtures.display(),
+        htpasswd = fixture::path("htpasswd").display(),
+        certificate = tls.certificate.display(),
+        key = tls.key.display(),
     )
 }
 
