@@ -5,7 +5,9 @@
 mod auth;
 mod helper;
 mod mirrors;
+mod proxy;
 mod search;
+mod secrets;
 pub(crate) mod server;
 mod shelf;
 mod tls;
