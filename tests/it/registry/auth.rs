@@ -133,6 +133,17 @@ fn a_service_that_knows_no_post_is_shown_the_identity_token_as_a_password() {
 }
 
 #[test]
+fn what_is_posted_to_a_token_service_follows_no_redirect() {
+    let elsewhere = Server::start(|_, _| token("good"));
+    let target = format!("http://{}/token", elsewhere.host);
+    let server = with_service(move |_| Answer::new(307).header("Location", &target));
+    let options = options(&[&server, &elsewhere], identity());
+    let error = fetch_with(&server, &options, &Silent).expect_err("it is not brought there");
+    assert_eq!(error.kind(), Kind::Network, "{error}");
+    assert!(elsewhere.asked().is_empty());
+}
+
+#[test]
 fn a_password_is_posted_where_get_is_not_known() {
     let server = with_service(|asked| match asked.method.as_str() {
         "POST" => Answer::ok(r#"{"access_token":"good"}"#),

@@ -19,7 +19,7 @@ use crate::support::Sandbox;
 /// A name and a password with what a URL has to encode, and both as a URL has them.
 const USER: &str = "ada";
 const PASSWORD: &str = "p@ss:w/rd";
-const ENCODED: &str = "ada:p%40ss%3Aw%2Frd";
+pub(super) const ENCODED: &str = "ada:p%40ss%3Aw%2Frd";
 /// `ada:p@ss:w/rd`
 const BASIC: &str = "Basic YWRhOnBAc3M6dy9yZA==";
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::proxy::{ENCODED, Proxy};
 use crate::support::{Output, Registry, Run, Sandbox, Tls, fixture, require};
 
 /// Certificates made by openssl for one test.
@@ -296,6 +297,36 @@ fn certificates_that_nobody_should_accept() {
             "" => drop(home.login().run().success()),
             words => drop(home.fails(words).exits(1)),
         }
+    }
+}
+
+#[test]
+fn tls_goes_through_proxies_and_is_checked_behind_them() {
+    require!(Fixtures, DockerRegistry);
+    let forge = Forge::new();
+    forge.authority("ca");
+    forge.signed("named", "ca", "DNS:registry.test", "9");
+    let registry = forge.registry("named");
+    let (connect, socks) = (
+        Proxy::connect(&registry.host()),
+        Proxy::socks5(&registry.host()),
+    );
+    let sandbox = Sandbox::new();
+    let login = |host: &str, proxy: String| {
+        let words = ["login", "-u", fixture::USER, "--password-stdin", "--tls-ca"];
+        let run = sandbox.coracle(words).arguments([forge.path("ca.crt")]);
+        run.arguments([host])
+            .env("https_proxy", proxy)
+            .input(fixture::PASSWORD)
+            .run()
+    };
+    for (kind, proxy) in [("http", &connect), ("socks5h", &socks)] {
+        let url = format!("{kind}://{ENCODED}@{}", proxy.host);
+        login("registry.test", url.clone()).success();
+        assert_eq!(proxy.asked()[0], "registry.test:443");
+        // Whoever is behind the proxy must still be who was asked for.
+        let stranger = login("other.test", url).exits(1);
+        stranger.complains("its certificate is for another name");
     }
 }
 
