@@ -35,5 +35,6 @@ mod select;
 mod store;
 mod tidy;
 mod trees;
+mod trust;
 mod udocker;
 mod users;
