@@ -23,6 +23,8 @@ pub const CORACLE_PLATFORM: &str = "CORACLE_PLATFORM";
 pub const CORACLE_INSECURE: &str = "CORACLE_INSECURE";
 /// A PEM file of certificate authorities that are trusted as well.
 pub const CORACLE_TLS_CA: &str = "CORACLE_TLS_CA";
+/// Stores of others that are read beside the own one, with colons between them.
+pub const CORACLE_STORES: &str = "CORACLE_STORES";
 /// Mirrors of registries, with commas between them.
 pub const CORACLE_MIRROR: &str = "CORACLE_MIRROR";
 /// Seconds of silence after which a connection to a registry is given up.
@@ -303,6 +305,13 @@ pub fn user_file(name: &str) -> Option<HostPath> {
 /// `$CORACLE_DRIVER_ROOT`, where set.
 pub fn driver_root() -> Option<HostPath> {
     get(CORACLE_DRIVER_ROOT).map(HostPath::new)
+}
+
+/// The directories of `$CORACLE_STORES`, in their order.
+pub fn stores() -> Vec<HostPath> {
+    let named = get(CORACLE_STORES).unwrap_or_default();
+    let directories = std::env::split_paths(&named).filter(|path| path.is_absolute());
+    directories.map(HostPath::new).collect()
 }
 
 /// `$CORACLE_TMPDIR`, else `$TMPDIR`, else `/tmp`.

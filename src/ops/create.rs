@@ -23,7 +23,7 @@ use crate::ops::volume;
 use crate::plan::binds;
 use crate::plan::wish::{Facts, GpuWish, Wish};
 use crate::plan::{Ids, Root, RunPlan, Source, View, build};
-use crate::store::{Container, ImageRecord, Store, StoreError, Tree};
+use crate::store::{Container, ContainerRecord, ImageRecord, Store, StoreError, Tree};
 
 /// What to create.
 #[derive(Clone, Debug)]
@@ -46,8 +46,13 @@ pub enum CreateError {
         source: PathError,
     },
     /// A container without what it was made of.
-    #[error("the image of container `{0}` is no longer in the store")]
-    NoTree(String),
+    #[error("the image of container `{id}` is no longer in the store, nor in one of `stores`")]
+    NoTree {
+        /// The container.
+        id: String,
+        /// What to pull for the very same image.
+        again: String,
+    },
     /// A container's record that another program wrote.
     #[error("the options of container `{id}` make no sense")]
     Options {
@@ -58,11 +63,25 @@ pub enum CreateError {
     },
 }
 
+impl CreateError {
+    /// That the image of this container is gone: another user's store lost it, or is no longer read.
+    pub(super) fn no_tree(record: &ContainerRecord) -> CreateError {
+        let again = match record.image.parse() {
+            Ok(ImageSource::Registry(reference)) => reference.at(&record.manifest).familiar(),
+            _ => record.image.clone(),
+        };
+        CreateError::NoTree {
+            id: record.id.clone(),
+            again,
+        }
+    }
+}
+
 impl Fault for CreateError {
     fn kind(&self) -> Kind {
         match self {
             CreateError::NoSource { .. } => Kind::Usage,
-            CreateError::NoTree(_) => Kind::NotFound,
+            CreateError::NoTree { .. } => Kind::NotFound,
             CreateError::Options { .. } => Kind::Integrity,
         }
     }
@@ -71,7 +90,9 @@ impl Fault for CreateError {
         vec![match self {
             // Docker would create a directory, which hides the typing error until later.
             CreateError::NoSource { .. } => "create it, or correct the path".to_owned(),
-            CreateError::NoTree(_) => "pull the image again".to_owned(),
+            CreateError::NoTree { again, .. } => {
+                format!("`coracle pull {again}` brings it into your own store")
+            }
             CreateError::Options { id, .. } => format!("remove it with `coracle rm {id}`"),
         }]
     }
@@ -211,7 +232,7 @@ pub(super) fn container(store: &Store, word: &str) -> Result<Option<Container>, 
 
 pub(super) fn of_container(store: &Store, container: Container) -> Result<Subject, BoxFault> {
     let record = &container.record;
-    let gone = || CreateError::NoTree(record.id.clone());
+    let gone = || CreateError::no_tree(record);
     let options = |source| CreateError::Options {
         id: record.id.clone(),
         source,

@@ -36,6 +36,8 @@ pub struct Row {
     pub size: u64,
     /// The part of `size` that no other name shares: what removing it frees.
     pub unique: u64,
+    /// The home of the other user's store in which it is.
+    pub site: Option<HostPath>,
 }
 
 /// No image fits, or several do.
@@ -100,7 +102,10 @@ pub fn list(home: &HostPath) -> Result<Vec<Row>, BoxFault> {
             .filter(|(name, _)| shares.get(name) == Some(&1));
         Row {
             size: parts.values().sum(),
-            unique: own.map(|(_, bytes)| bytes).sum(),
+            unique: match image.site {
+                None => own.map(|(_, bytes)| bytes).sum(),
+                Some(_) => 0,
+            },
             ..row(&store, image)
         }
     });
@@ -164,6 +169,7 @@ fn row(store: &Store, image: &ImageRecord) -> Row {
         pulled: image.pulled.clone(),
         size: 0,
         unique: 0,
+        site: image.site.clone(),
     }
 }
 

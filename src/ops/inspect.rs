@@ -182,6 +182,7 @@ fn image(store: &Store, image: &ImageRecord) -> Result<Value, BoxFault> {
             "Manifest": image.manifest,
             "Chain": image.chain,
             "Pulled": image.pulled,
+            "Store": image.site.as_ref().map(|site| site.display().to_string()),
             "Content": image.content,
             "Entries": tree.as_ref().map(|tree| tree.extent.entries),
             "Rootfs": tree.map(|tree| tree.rootfs.display().to_string()),

@@ -4,6 +4,7 @@ use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::fsx::{self, PathError};
 use crate::base::path::HostPath;
 use crate::embed::{self, State};
+use crate::store::Store;
 
 /// Bytes of our own binary; it has about eight million.
 const BINARY_LIMIT: u64 = 256 << 20;
@@ -50,6 +51,11 @@ impl Fault for Unplaced {
     fn hints(&self) -> Vec<String> {
         vec!["choose with `--prefix` a directory that you can write, with room".to_owned()]
     }
+}
+
+/// Lets everybody read the images of the store at `home`, now and later.
+pub fn share(home: &HostPath) -> Result<(), BoxFault> {
+    Ok(Store::open(home.clone())?.share()?)
 }
 
 /// Unpacks every payload below `home`, or repairs it, and copies this binary to

@@ -147,7 +147,8 @@ fn forget_images(
         .map(|it| it.record.manifest)
         .collect();
     let mut forgotten = Vec::new();
-    for image in store.images()? {
+    // Those of other users' stores are not ours to remove.
+    for image in store.images()?.into_iter().filter(|it| it.site.is_none()) {
         let source: Source = image.name.parse()?;
         let stays = used.contains(&image.manifest)
             || !is_old(request, &image.pulled)

@@ -15,16 +15,26 @@ use crate::store::{Result, Store, StoreError, sweep};
 const CHUNK: usize = 256 * 1024;
 
 impl Store {
-    /// Where the blob lies, should it be here.
+    /// Where the blob lies, in this store or one of those beside it, should it be here.
     pub fn blob_path(&self, digest: &Digest) -> HostPath {
-        self.layout.blob(digest)
+        let mut paths = self.places().map(|place| place.blob(digest));
+        let is_there = |path: &HostPath| fsx::metadata(path).is_ok_and(|meta| meta.is_file());
+        match self.sites.is_empty() {
+            true => self.layout.blob(digest),
+            false => paths.find(is_there).unwrap_or(self.layout.blob(digest)),
+        }
     }
 
     /// Whether a blob of this digest and `size` (bytes) is here. A file of another
     /// size, as a power cut leaves on some file systems, does not count.
     pub fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool> {
-        let meta = fsx::absent_as_none(fsx::metadata(self.blob_path(digest)))?;
-        Ok(meta.is_some_and(|meta| meta.is_file() && meta.len() == size))
+        for place in self.places() {
+            let meta = fsx::absent_as_none(fsx::metadata(place.blob(digest)))?;
+            if meta.is_some_and(|meta| meta.is_file() && meta.len() == size) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How many bytes of a blob of this digest and `size` are here: all of them, or what an
@@ -68,8 +78,11 @@ impl Store {
     }
 
     /// Takes a damaged blob out of the store, so that the next pull fetches it again.
+    /// One in a store beside it stays, which is an error.
     pub fn discard_blob(&self, digest: &Digest) -> Result<()> {
-        self.discard(&self.blob_path(digest), digest.hex())
+        let path = self.layout.blob(digest);
+        self.require_own(&path, || format!("blob `{digest}`"))?;
+        self.discard(&path, digest.hex())
     }
 }
 
@@ -117,7 +130,7 @@ impl BlobWriter {
         Ok(BlobWriter {
             file,
             private: Some(private),
-            published: store.blob_path(digest),
+            published: store.layout.blob(digest),
             digest: digest.clone(),
             size,
             written: 0,
@@ -152,7 +165,7 @@ impl BlobWriter {
         let mut writer = BlobWriter {
             file: fsx::open_append(&private)?,
             private: Some(private.clone()),
-            published: store.blob_path(digest),
+            published: store.layout.blob(digest),
             digest: digest.clone(),
             size,
             written: 0,

@@ -7,6 +7,7 @@ use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::oci::platform::Platform;
 use crate::oci::source::Source;
+use crate::store::layout::Layout;
 use crate::store::{Result, Store, read_document};
 
 /// What a name means here: an image, with all that it consists of.
@@ -32,6 +33,9 @@ pub struct ImageRecord {
     pub content: Vec<Content>,
     /// When it was pulled, RFC 3339 in UTC.
     pub pulled: String,
+    /// The home of the other user's store in which it is; none for one of our own.
+    #[serde(skip)]
+    pub site: Option<HostPath>,
 }
 
 /// One blob of an image.
@@ -45,15 +49,40 @@ pub struct Content {
 
 impl Store {
     /// What `source` means here; `None` where it was not pulled. Reads one file and
-    /// does not look whether the content is there.
+    /// does not look whether the content is there. Our own meaning of a name comes before that of other stores.
     pub fn image(&self, source: &Source) -> Result<Option<ImageRecord>> {
-        read_document(&self.layout.reference(source))
+        if let Some(own) = read_document(&self.layout.reference(source))? {
+            return Ok(Some(own));
+        }
+        for site in &self.sites {
+            if let Some(image) = read_document(&site.reference(source))? {
+                return Ok(Some(of_site(image, site)));
+            }
+        }
+        Ok(None)
     }
 
-    /// All images, by name. A record that cannot be read is an error.
+    /// All images, by name, with those of other stores that are not hidden by our own. A record that cannot be read is
+    /// an error.
     pub fn images(&self) -> Result<Vec<ImageRecord>> {
+        let mut images = self.own_images()?;
+        for site in &self.sites {
+            for path in reference_files(site)? {
+                let image = read_document::<ImageRecord>(&path)?;
+                let is_new = |image: &ImageRecord| images.iter().all(|it| it.name != image.name);
+                if let Some(image) = image.filter(is_new) {
+                    images.push(of_site(image, site));
+                }
+            }
+        }
+        images.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(images)
+    }
+
+    /// The images of this store alone.
+    pub(super) fn own_images(&self) -> Result<Vec<ImageRecord>> {
         let mut images = Vec::new();
-        for path in self.reference_files()? {
+        for path in reference_files(&self.layout)? {
             images.extend(read_document::<ImageRecord>(&path)?);
         }
         images.sort_by(|a, b| a.name.cmp(&b.name));
@@ -65,27 +94,35 @@ impl Store {
     pub fn remove_image(&self, source: &Source) -> Result<bool> {
         self.require_unprotected(source)?;
         let path = self.layout.reference(source);
+        self.require_own(&path, || format!("image `{source}`"))?;
         let was_there = fsx::absent_as_none(fsx::symlink_metadata(&path))?.is_some();
         fsx::remove_file(&path)?;
         Ok(was_there)
     }
+}
 
-    /// The files of all references.
-    fn reference_files(&self) -> Result<Vec<HostPath>> {
-        let mut files = Vec::new();
-        let mut todo = vec![self.layout.refs()];
-        while let Some(dir) = todo.pop() {
-            // A sweep may remove a directory as soon as it is empty.
-            for entry in fsx::absent_as_none(fsx::read_dir(&dir))?.unwrap_or_default() {
-                let path = HostPath::new(entry.path());
-                match fsx::absent_as_none(fsx::symlink_metadata(&path))? {
-                    Some(meta) if meta.is_dir() => todo.push(path),
-                    // Beside a reference may stand the mark that it is protected.
-                    Some(_) if path.extension().is_some_and(|it| it == "json") => files.push(path),
-                    _ => {}
-                }
+fn of_site(image: ImageRecord, site: &Layout) -> ImageRecord {
+    ImageRecord {
+        site: Some(site.home().clone()),
+        ..image
+    }
+}
+
+/// The files of all references.
+fn reference_files(layout: &Layout) -> Result<Vec<HostPath>> {
+    let mut files = Vec::new();
+    let mut todo = vec![layout.refs()];
+    while let Some(dir) = todo.pop() {
+        // A sweep may remove a directory as soon as it is empty.
+        for entry in fsx::absent_as_none(fsx::read_dir(&dir))?.unwrap_or_default() {
+            let path = HostPath::new(entry.path());
+            match fsx::absent_as_none(fsx::symlink_metadata(&path))? {
+                Some(meta) if meta.is_dir() => todo.push(path),
+                // Beside a reference may stand the mark that it is protected.
+                Some(_) if path.extension().is_some_and(|it| it == "json") => files.push(path),
+                _ => {}
             }
         }
-        Ok(files)
     }
+    Ok(files)
 }

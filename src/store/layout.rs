@@ -3,6 +3,7 @@
 //! ```text
 //! $CORACLE_HOME/                0700; `~/.coracle` by default
 //! ├── version                   the format of this tree: `1`
+//! ├── shared                    where it is: all but containers and volumes is for everybody to read
 //! ├── blobs/sha256/<hex>        manifests, configs, layers as served; 0444, named by content
 //! ├── blobs/sha512/<hex>        flat, so that this is the `blobs` of an OCI image layout
 //! ├── refs/<host>/<repository>/=<tag>.json      one small file per tag: what it means here
@@ -61,6 +62,11 @@ impl Layout {
 
     pub(super) fn version(&self) -> HostPath {
         self.home.join("version")
+    }
+
+    /// A mark: everybody is to read what is kept here.
+    pub(super) fn shared(&self) -> HostPath {
+        self.home.join("shared")
     }
 
     /// The directories that a store must have before something is written into it.

@@ -22,6 +22,7 @@ mod log;
 mod measure;
 mod names;
 mod protect;
+mod site;
 mod spool;
 mod state;
 mod sweep;
@@ -76,6 +77,14 @@ pub enum StoreError {
         home: HostPath,
         /// What its `version` says.
         got: String,
+    },
+    /// It is another user's to remove.
+    #[error("{what} is in the store `{site}`, which is only read")]
+    OfSite {
+        /// What was to be removed or changed.
+        what: String,
+        /// Whose it is: the home of that store.
+        site: HostPath,
     },
     /// A file of ours cannot be read as what it is.
     #[error("`{path}` is damaged")]
@@ -143,6 +152,7 @@ impl Fault for StoreError {
             StoreError::BadName(_)
             | StoreError::NameTaken { .. }
             | StoreError::Protected(_)
+            | StoreError::OfSite { .. }
             | StoreError::Ambiguous { .. } => Kind::Usage,
             StoreError::NoContainer(_) | StoreError::NoVolume(_) => Kind::NotFound,
         }
@@ -154,6 +164,7 @@ impl Fault for StoreError {
             StoreError::Format { .. } => {
                 "use the version of coracle that made it, or set CORACLE_HOME to a new directory"
             }
+            StoreError::OfSite { .. } => "ask its owner, or take it out of the setting `stores`",
             StoreError::Damaged { .. } => "remove this file, then pull or create again",
             StoreError::Vanished(_) => "run the same command again",
             StoreError::NameTaken { .. } => {
@@ -181,23 +192,22 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Clone, Debug)]
 pub struct Store {
     layout: Layout,
+    /// Those of others, which are read beside it.
+    sites: Vec<Layout>,
+    is_shared: bool,
 }
 
 impl Store {
-    /// Opens the store in `home`, which need not exist yet: what is missing is created
+    /// Opens the store in `home`, with those that the user's setting names beside it. It need not exist yet: what is missing is created
     /// when something is first written. Fails where another version wrote it.
     pub fn open(home: HostPath) -> Result<Store> {
         let layout = Layout::new(home);
-        if let Some(bytes) = fsx::read_if_there(layout.version(), DOCUMENT_LIMIT)? {
-            let got = String::from_utf8_lossy(&bytes);
-            if got.trim() != layout::FORMAT {
-                return Err(StoreError::Format {
-                    home: layout.home().clone(),
-                    got: got.trim().escape_debug().take(40).collect(),
-                });
-            }
-        }
-        Ok(Store { layout })
+        let is_made = check_format(&layout)?;
+        Ok(Store {
+            sites: site::named(&layout)?,
+            is_shared: is_made && layout.shared().exists(),
+            layout,
+        })
     }
 
     /// The directory, as given.
@@ -261,7 +271,7 @@ impl Store {
             return Err(error.into());
         }
         fsx::sync_dir(dir)?;
-        Ok(())
+        self.open_up(path)
     }
 
     /// Writes a durable file under a private name.
@@ -296,6 +306,21 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Whether there is a store; fails for one that another version wrote.
+fn check_format(layout: &Layout) -> Result<bool> {
+    let Some(bytes) = fsx::read_if_there(layout.version(), DOCUMENT_LIMIT)? else {
+        return Ok(false);
+    };
+    let got = String::from_utf8_lossy(&bytes);
+    if got.trim() != layout::FORMAT {
+        return Err(StoreError::Format {
+            home: layout.home().clone(),
+            got: got.trim().escape_debug().take(40).collect(),
+        });
+    }
+    Ok(true)
 }
 
 /// Removes a file or a tree.

@@ -278,7 +278,7 @@ impl Store {
                 names.extend(lines.lines().map(str::to_owned));
             }
         }
-        for image in self.images()? {
+        for image in self.own_images()? {
             names.insert(tree_name(&image.chain));
             let content = image.content.iter();
             names.extend(content.map(|content| content.digest.to_string()));

@@ -17,6 +17,7 @@ use crate::base::digest::Digest;
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
 use crate::store::layout::tree_name;
+use crate::store::site::is_open;
 use crate::store::{DOCUMENT_LIMIT, Result, Store, document, read_document};
 
 /// File systems whose close(2), not syncfs(2), is what makes files safe; statfs(2) and
@@ -99,31 +100,61 @@ impl Boot {
     }
 }
 
+impl Marker {
+    /// Whether a crash of this host since then may have taken some of it.
+    fn is_doubtful(&self) -> bool {
+        let written = self.unsettled.as_ref();
+        written.is_some_and(|written| written.host == host_name() && *written != Boot::current())
+    }
+}
+
+impl Tree {
+    fn of(dir: &HostPath, marker: &Marker) -> Tree {
+        Tree {
+            rootfs: dir.join("rootfs"),
+            sidecar: dir.join("sidecar"),
+            extent: marker.extent,
+        }
+    }
+}
+
 impl Store {
     /// The tree with this chain ID, if it is here and sound; reads one small file.
     pub fn tree(&self, chain: &Digest) -> Result<Option<Tree>> {
+        if let Some(tree) = self.own_tree(chain)? {
+            return Ok(Some(tree));
+        }
+        for site in &self.sites {
+            let dir = site.tree(chain);
+            let Some(marker) = read_document::<Marker>(&marker_path(&dir))? else {
+                continue;
+            };
+            // What is damaged or closed there is not ours to mend; it is made anew in our own store.
+            let is_sound = !marker.is_doubtful() || difference(&dir, &marker)?.is_none();
+            if is_sound && is_open(&dir.join("rootfs")) {
+                return Ok(Some(Tree::of(&dir, &marker)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn own_tree(&self, chain: &Digest) -> Result<Option<Tree>> {
         let dir = self.layout.tree(chain);
         let Some(marker) = read_document::<Marker>(&marker_path(&dir))? else {
             return Ok(None);
         };
-        if let Some(written) = &marker.unsettled
-            && written.host == host_name()
-            && *written != Boot::current()
-            && !self.survived(&dir, &marker)?
-        {
+        if marker.is_doubtful() && !self.survived(&dir, &marker)? {
             self.discard_tree(chain)?;
             return Ok(None);
         }
-        Ok(Some(Tree {
-            rootfs: dir.join("rootfs"),
-            sidecar: dir.join("sidecar"),
-            extent: marker.extent,
-        }))
+        Ok(Some(Tree::of(&dir, &marker)))
     }
 
     /// Counts a tree and hashes its sidecar: what is wrong with it, in words, or `None`.
     pub fn examine_tree(&self, chain: &Digest) -> Result<Option<String>> {
-        let dir = self.layout.tree(chain);
+        let mut dirs = self.places().map(|place| place.tree(chain));
+        let dir = dirs.find(|dir| marker_path(dir).exists());
+        let dir = dir.unwrap_or(self.layout.tree(chain));
         match read_document::<Marker>(&marker_path(&dir))? {
             None => Ok(Some("it is not there".to_owned())),
             Some(marker) => difference(&dir, &marker),
@@ -131,8 +162,11 @@ impl Store {
     }
 
     /// Takes a tree out of the store, so that it is extracted anew.
+    /// One in a store beside it stays, which is an error.
     pub fn discard_tree(&self, chain: &Digest) -> Result<()> {
-        self.discard(&self.layout.tree(chain), &tree_name(chain))
+        let dir = self.layout.tree(chain);
+        self.require_own(&dir, || format!("tree `{}`", tree_name(chain)))?;
+        self.discard(&dir, &tree_name(chain))
     }
 
     /// Whether all of a tree outlived the crash of the host that wrote it. If so, that
@@ -229,6 +263,7 @@ impl StagingTree {
             marker.unsettled = None;
         }
         fsx::write_private(marker_path(&dir), &document(&marker), 0o644)?;
+        self.store.open_tree(&dir)?;
         let published = self.store.layout.tree(&self.chain);
         let renamed = fsx::rename(&dir, &published);
         if renamed.is_ok() {

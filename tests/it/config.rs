@@ -39,7 +39,9 @@ fn every_setting_can_stand_in_a_file_and_in_a_variable() {
             "color" | "nvidia" if key == "color" => ("'never'", "never", "never"),
             "nvidia" | "cuda_compat" => ("'off'", "off", "off"),
             "userns" => ("'keep-id'", "keep-id", "keep-id"),
-            "insecure" | "mirror" | "volumes" | "env" | "cdi_dirs" => ("['/a']", "[\"/a\"]", "/a"),
+            "insecure" | "mirror" | "stores" | "volumes" | "env" | "cdi_dirs" => {
+                ("['/a']", "[\"/a\"]", "/a")
+            }
             "engine" => ("'proot'", "proot", "proot"),
             "platform" => ("'linux/arm64'", "linux/arm64", "linux/arm64"),
             _ => ("'/a'", "/a", "/a"),

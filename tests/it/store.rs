@@ -1,5 +1,6 @@
 //! The store as a library: races, deaths and odd names, on a real file system.
 
+mod site;
 mod sweep;
 
 use std::collections::BTreeSet;
@@ -110,6 +111,7 @@ fn put_image(lease: &Lease, name: &str, seed: &str) -> ImageRecord {
         platform: Platform::host(),
         content,
         pulled: "2026-11-23T20:00:00Z".to_owned(),
+        site: None,
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) enum Name {
     Insecure,
     TlsCa,
     Mirror,
+    Stores,
     NetTimeout,
     LogFormat,
     Quiet,
@@ -49,7 +50,7 @@ pub(crate) enum Name {
 }
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 21] = [
+pub(crate) const KEYS: [Key; 22] = [
     Key {
         name: Name::Home,
         word: "home",
@@ -121,6 +122,15 @@ pub(crate) const KEYS: [Key; 21] = [
         form: Form::List(','),
         default: "",
         meaning: "Mirrors, asked first: `HOST[/PATH]` for docker.io, `PREFIX=HOST[/PATH]` for others",
+    },
+    Key {
+        name: Name::Stores,
+        word: "stores",
+        variable: env::CORACLE_STORES,
+        flag: None,
+        form: Form::List(':'),
+        default: "",
+        meaning: "Homes of other users whose images are read as well, such as a site's",
     },
     Key {
         name: Name::NetTimeout,

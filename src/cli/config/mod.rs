@@ -272,7 +272,13 @@ impl Config {
     /// Has the parts below the terminal find what files say in the place of their variables.
     pub(crate) fn lend(&self) {
         let mut lent = Vec::new();
-        for name in [Name::Tmpdir, Name::Engine, Name::DriverRoot, Name::CdiDirs] {
+        for name in [
+            Name::Tmpdir,
+            Name::Engine,
+            Name::DriverRoot,
+            Name::CdiDirs,
+            Name::Stores,
+        ] {
             let Some(Setting {
                 value,
                 origin: Origin::File(..),

@@ -34,6 +34,7 @@ const TOPICS: [Topic; 13] = [
     topic("users", include_str!("users.md")),
     topic("network", include_str!("network.md")),
     topic("registries", include_str!("registries.md")),
+    topic("site", include_str!("site.md")),
     topic("config", include_str!("config.md")),
     topic("files", include_str!("files.md")),
     topic("udocker", include_str!("udocker.md")),

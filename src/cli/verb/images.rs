@@ -33,7 +33,7 @@ impl Verb for Images {
     const ARGUMENTS: &'static str = "[REPOSITORY[:TAG]]";
     const MORE: &'static str = "\
 SIZE is that of an image's blobs and tree; UNIQUE is what removing it frees. With --quiet only ids
-are printed.";
+are printed. STORE is the other user's store in which an image is; see `coracle help site`.";
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let mut rows = images::list(&meant.home()?)?;
@@ -61,6 +61,10 @@ are printed.";
         if self.digests {
             heading.insert(2, "DIGEST");
         }
+        let has_sites = rows.iter().any(|row| row.site.is_some());
+        if has_sites {
+            heading.push("STORE");
+        }
         let cells = rows.iter().map(|row| {
             let tag = row.tag.clone().unwrap_or_else(|| "<none>".to_owned());
             let created = row
@@ -72,6 +76,10 @@ are printed.";
             cells.extend(sizes);
             if self.digests {
                 cells.insert(2, row.digest.to_string());
+            }
+            if has_sites {
+                let site = row.site.as_ref();
+                cells.push(site.map_or_else(String::new, |site| site.display().to_string()));
             }
             cells
         });
@@ -96,5 +104,6 @@ fn as_json(row: &Row) -> serde_json::Value {
         "pulled": row.pulled,
         "size": row.size,
         "unique": row.unique,
+        "store": row.site.as_ref().map(|site| site.display().to_string()),
     })
 }

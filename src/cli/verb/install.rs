@@ -15,6 +15,9 @@ pub(crate) struct Install {
     /// Copy this program to DIR/bin as well
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
+    /// Let everybody read the images of this home, now and later: a site's store
+    #[arg(long, conflicts_with = "purge")]
+    shared: bool,
     /// Replace what is there
     #[arg(long)]
     force: bool,
@@ -33,6 +36,7 @@ nodes start at once, or where a shared home becomes read-only.
 
 Examples:
   coracle install --prefix ~/.local
+  coracle --home /cluster/images install --shared
   coracle install --purge";
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
@@ -45,6 +49,9 @@ Examples:
             } else {
                 Existing::Keep
             };
+            if self.shared {
+                install::share(&home)?;
+            }
             let prefix = self.prefix.map(HostPath::new);
             (
                 "installed",

@@ -19,6 +19,7 @@ mod pretend;
 mod ranges;
 mod refusal;
 mod root;
+mod skeleton;
 mod slirp;
 mod uplink;
 mod visit;

@@ -20,6 +20,7 @@ use crate::base::creator::Judge;
 use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::engine::ns::skeleton;
 use crate::engine::start::{GuestError, Step};
 use crate::engine::{Stop, view};
 use crate::plan::{Root, View};
@@ -196,6 +197,7 @@ fn make_halves(image: &OwnedFd, dir: &HostPath, work: &HostPath) -> Result<(), G
             .map_err(io::Error::from)
             .step("stat the image for", dir)?;
         fsx::set_mode(&upper, stat.st_mode & 0o7777)?;
+        skeleton::repeat(image, &upper)?;
     }
     make_dir(work).map(drop)
 }

@@ -38,7 +38,7 @@ impl GuestTree {
     /// Looks at all of a container's files, and opens none yet.
     pub(super) fn of(store: &Store, container: &Container) -> Result<GuestTree, BoxFault> {
         let record = &container.record;
-        let gone = || CreateError::NoTree(record.id.clone());
+        let gone = || CreateError::no_tree(record);
         let tree = store.tree(&record.chain)?.ok_or_else(gone)?;
         let sidecar = fsx::read_if_there(&tree.sidecar, MAX_SIDECAR)?;
         let truths = match sidecar {

@@ -140,6 +140,7 @@ impl Resolved {
             platform: self.config.platform.clone(),
             content,
             pulled: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            site: None,
         }
     }
 }

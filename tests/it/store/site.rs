@@ -1,0 +1,235 @@
+//! Stores of other users, read beside the own one: found there and not copied, never written, refused by name where
+//! something would have to change, and missed with a way out when they are gone.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{Output, Registry, Run, Sandbox, require};
+
+/// A store that belongs to root, and a plain user who reads it.
+struct Site {
+    sandbox: Sandbox,
+    registry: Registry,
+    store: PathBuf,
+}
+
+impl Site {
+    fn new() -> Site {
+        let sandbox = Sandbox::new();
+        let registry = Registry::start();
+        registry.login(&sandbox).run().success();
+        let site = Site {
+            store: sandbox.path("site"),
+            sandbox,
+            registry,
+        };
+        site.of_owner(["install", "--shared"]).success();
+        site.of_owner(site.pulling("debian")).success();
+        site
+    }
+
+    fn pulling(&self, name: &str) -> Vec<String> {
+        let authority = Registry::authority().display().to_string();
+        ["pull", "--tls-ca", &authority, &self.registry.image(name)]
+            .map(str::to_owned)
+            .into()
+    }
+
+    /// `coracle` as root with the site's store as its home, and the strictest umask.
+    fn of_owner<S: AsRef<str>>(&self, words: impl IntoIterator<Item = S>) -> Output {
+        let words: Vec<String> = words.into_iter().map(|it| it.as_ref().to_owned()).collect();
+        let umask = ["sh", "-c", "umask 077; exec \"$@\"", "sh"];
+        let run = Run::new(umask).arguments([self.sandbox.binary()]);
+        let run = run.arguments(words).env("HOME", self.sandbox.home());
+        run.env("PATH", "/usr/bin:/bin")
+            .env("CORACLE_HOME", &self.store)
+            .run()
+    }
+
+    fn user<S: AsRef<std::ffi::OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Run {
+        self.sandbox
+            .coracle(words)
+            .env("CORACLE_STORES", &self.store)
+    }
+
+    fn image(&self) -> String {
+        self.registry.image("debian")
+    }
+
+    /// What is in the user's own store of a kind.
+    fn own(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.sandbox.store().join(folder));
+        let entries = entries.into_iter().flatten().flatten();
+        entries
+            .map(|it| it.file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+}
+
+/// Every path below `dir` with what of it changes when somebody writes: times, mode, size.
+fn snapshot(dir: &Path) -> Vec<(PathBuf, i64, i64, i64, u32, u64)> {
+    let mut all = Vec::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(path) = todo.pop() {
+        let meta = std::fs::symlink_metadata(&path).expect("it was listed");
+        if meta.is_dir() {
+            let entries = std::fs::read_dir(&path).expect("root lists everything");
+            todo.extend(entries.map(|it| it.expect("listed").path()));
+        }
+        let (changed, nanoseconds) = (meta.ctime(), meta.ctime_nsec());
+        all.push((
+            path,
+            meta.mtime(),
+            changed,
+            nanoseconds,
+            meta.mode(),
+            meta.len(),
+        ));
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn an_image_of_a_site_is_used_without_a_copy_and_nothing_is_written_there() {
+    require!(Fixtures, DockerRegistry, UserNamespaces, Root);
+    let site = Site::new();
+    let before = snapshot(&site.store);
+    let image = site.image();
+    site.user(site.pulling("debian")).run().success();
+    for folder in ["blobs/sha256", "trees", "refs"] {
+        assert_eq!(site.own(folder), Vec::<String>::new(), "{folder}");
+    }
+    site.user(["images"])
+        .run()
+        .success()
+        .mentions(&site.store.display().to_string());
+    let said = site.user(["inspect", &image]).run().success();
+    let said: Value = serde_json::from_str(&said.stdout).expect("a document");
+    assert_eq!(
+        said[0]["Coracle"]["Store"],
+        site.store.display().to_string()
+    );
+    site.user(["verify", &image])
+        .run()
+        .success()
+        .mentions("damaged: 0");
+    site.user(["history", &image]).run().success();
+    let words = ["rmi", "--force", &image];
+    site.user(words)
+        .run()
+        .exits(2)
+        .complains("which is only read");
+    for engine in ["ns", "proot"] {
+        let run = ["run", "--rm", "--engine", engine, &image, "sh", "-ec"];
+        let script = "cat /etc/passwd >/dev/null; touch /tmp/a /etc/new /root/x; rm -r /var/lib/dpkg; answer";
+        let run = site.user(run).arguments([script]).run();
+        run.exits(42).mentions("forty-two");
+    }
+    site.user(["create", "--name", "boat", &image])
+        .run()
+        .success();
+    site.user(["run", "boat", "sh", "-c", "echo kept >/etc/mine"])
+        .run()
+        .success();
+    site.user(["run", "boat", "cat", "/etc/mine"])
+        .run()
+        .success()
+        .prints("kept");
+    site.user(["clone", "--name", "twin", "boat"])
+        .run()
+        .success();
+    site.user(["run", "twin", "cat", "/etc/mine"])
+        .run()
+        .success()
+        .prints("kept");
+    let archive = site.sandbox.path("tmp/boat.tar");
+    site.user(["export", "-o"])
+        .arguments([&archive])
+        .arguments(["boat"])
+        .run()
+        .success();
+    let saved = site.sandbox.path("tmp/image.tar");
+    site.user(["save", "-o"])
+        .arguments([&saved])
+        .arguments([&image])
+        .run()
+        .success();
+    site.user(["gc"]).run().success();
+    site.user(["ps", "-a"]).run().success().mentions("boat");
+    assert_eq!(snapshot(&site.store), before);
+    assert_eq!(site.own("trees"), Vec::<String>::new());
+}
+
+#[test]
+fn a_site_that_is_gone_is_missed_and_the_image_can_be_pulled() {
+    require!(Fixtures, DockerRegistry, UserNamespaces, Root);
+    let site = Site::new();
+    let image = site.image();
+    site.user(["create", "--name", "boat", &image])
+        .run()
+        .success();
+    let gone = site.sandbox.path("gone");
+    std::fs::rename(&site.store, &gone).expect("the same file system");
+    let said = site.user(["run", "boat", "true"]).run().exits(125);
+    let again = said
+        .stderr
+        .split('`')
+        .find(|word| word.starts_with("coracle pull "));
+    let again = again.unwrap_or_else(|| panic!("{said}")).to_owned();
+    let authority = Registry::authority().display().to_string();
+    let words = again.split(' ').skip(1).chain(["--tls-ca", &authority]);
+    site.user(words).run().success();
+    site.user(["run", "boat", "true"]).run().success();
+    assert_eq!(site.own("trees").len(), 1);
+    // A damaged home is told by its path.
+    std::fs::rename(&gone, &site.store).expect("the same file system");
+    std::fs::write(site.store.join("version"), "99\n").expect("root writes");
+    let said = site.user(["images"]).run().exits(1);
+    said.complains("has format `99`").complains("/site");
+}
+
+#[test]
+fn a_tag_that_moved_is_pulled_into_the_own_store_with_the_blobs_of_the_site() {
+    require!(Fixtures, DockerRegistry, Root);
+    let site = Site::new();
+    // The same layers under another name are another image, and no blob of theirs is fetched again.
+    let tagged = ["tag", &site.image(), "own:1"];
+    site.user(tagged).run().success();
+    assert_eq!(site.own("blobs/sha256"), Vec::<String>::new());
+    site.user(["images"]).run().success().mentions("own");
+    site.user(["verify", "own:1"])
+        .run()
+        .success()
+        .mentions("damaged: 0");
+    // What is damaged there is reported, and stays.
+    let config = std::fs::read_dir(site.store.join("blobs/sha256")).expect("it is there");
+    let blob = config
+        .map(|it| it.expect("listed").path())
+        .max_by_key(|path| std::fs::metadata(path).expect("it is there").len());
+    let blob = blob.expect("an image has blobs");
+    let mut bytes = std::fs::read(&blob).expect("root reads");
+    bytes[100] ^= 1;
+    std::fs::set_permissions(&blob, std::fs::Permissions::from_mode(0o644)).expect("root may");
+    std::fs::write(&blob, &bytes).expect("root writes");
+    let said = site.user(["verify", &site.image()]).run();
+    assert_ne!(said.code(), Some(0), "{said}");
+    assert!(blob.exists());
+    site.user(["rmi", "own:1"]).run().success();
+    assert!(blob.exists());
+}
+
+#[test]
+fn a_read_only_file_system_serves() {
+    require!(Fixtures, DockerRegistry, UserNamespaces, Root);
+    let site = Site::new();
+    let mount = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && exec \"$@\"";
+    let image = site.image();
+    let run = site.user(["run", "--rm", "--engine", "ns", &image, "answer"]);
+    let prefix = ["unshare", "-m", "sh", "-c", mount].map(str::to_owned);
+    let store = site.store.display().to_string();
+    let run = run.behind(prefix.into_iter().chain([store]));
+    run.run().exits(42).mentions("forty-two");
+}
