@@ -325,7 +325,7 @@ mod tests {
             [[registry.mirror]]
             location = "m.example/wild"
             [[registry]]
-            prefix = "one.wild.example"
+            location = "one.wild.example"
             blocked = true
             "#,
         );
