@@ -148,15 +148,16 @@ impl Manifest {
             .layers
             .iter()
             .find(|layer| media::layer_compression(&layer.media_type).is_none());
-        let what = match (&self.artifact_type, is_config, odd_layer) {
-            (_, true, None) => return Ok(()),
-            (Some(kind), ..) => kind,
-            (None, false, _) => &self.config.media_type,
-            (None, true, Some(layer)) => &layer.media_type,
-        };
-        Err(DocumentError::NotAnImage(
-            what.escape_debug().take(120).collect(),
-        ))
+        if is_config && odd_layer.is_none() {
+            return Ok(());
+        }
+        // What it calls itself, and what it is made of: either may be all that its makers filled in.
+        let own = (!is_config).then_some(&self.config.media_type);
+        let own = self.artifact_type.as_ref().or(own);
+        let names = own.into_iter().chain(odd_layer.map(|it| &it.media_type));
+        let printable = |name: &String| name.escape_debug().take(120).collect::<String>();
+        let names: Vec<String> = names.filter(|it| !it.is_empty()).map(printable).collect();
+        Err(DocumentError::NotAnImage(names.join("` with `")))
     }
 }
 
@@ -180,6 +181,8 @@ impl Index {
     pub fn choose(&self, wanted: &Platform) -> Result<&Descriptor, DocumentError> {
         let rank = |entry: &Descriptor| match &entry.platform {
             Some(platform) => wanted.rank(platform),
+            // Signatures and the like, which are not for any platform.
+            None if entry.artifact_type.is_some() => None,
             None => Some(usize::MAX),
         };
         let ranked = self

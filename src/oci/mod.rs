@@ -100,6 +100,13 @@ impl Fault for DocumentError {
                         .into(),
                 ]
             }
+            DocumentError::NotAnImage(kind) if kind.contains(".helm.") => {
+                vec!["it is a chart: `helm pull oci://…` fetches it".into()]
+            }
+            DocumentError::NotAnImage(kind) if kind.contains(".sif.") => {
+                vec!["it is an image of Apptainer: `apptainer pull oras://…` fetches it".into()]
+            }
+            DocumentError::NotAnImage(_) => vec!["`oras pull` fetches artifacts".into()],
             DocumentError::NoPlatform { .. } => {
                 vec![
                     "choose one of them with `--platform`; foreign ones need an emulator to run"

@@ -3,6 +3,7 @@
 //! A real registry over TLS is in `pull`; here are the answers that no honest one gives.
 
 mod auth;
+mod contents;
 mod helper;
 mod mirrors;
 mod proxy;

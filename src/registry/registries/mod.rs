@@ -358,7 +358,7 @@ mod tests {
             .expect("a literal of this test");
         let error = all.endpoints(&blocked).expect_err("it is blocked");
         assert_eq!(error.kind(), Kind::Refused);
-        assert!(error.to_string().contains("/r.conf line 12"), "{error}");
+        assert!(error.to_string().contains("/r.conf line 13"), "{error}");
     }
 
     #[test]
