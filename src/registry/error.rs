@@ -227,6 +227,9 @@ impl Fault for RegistryError {
                     "the stored credentials do not suffice: `coracle login {host}`"
                 )]
             }
+            RegistryError::Unreachable { source, .. } if is_of_proxy(source) => vec![
+                "check https_proxy, http_proxy, all_proxy and no_proxy; a proxy that wants a password takes it as `http://NAME:PASSWORD@HOST:PORT`".into(),
+            ],
             RegistryError::Unreachable { .. } => {
                 vec!["check the name and the network; behind a proxy set https_proxy".into()]
             }
@@ -280,13 +283,19 @@ pub(super) fn from_transport(
         return RegistryError::Tls { host, source };
     }
     let source = match through {
-        Some(proxy) => io::Error::new(
-            source.kind(),
-            format!("through the proxy `{proxy}`: {source}"),
-        ),
+        Some(proxy) => io::Error::new(source.kind(), Through(proxy.to_owned(), source)),
         None => source,
     };
     RegistryError::Unreachable { host, source }
+}
+
+/// What went wrong on the way through a proxy.
+#[derive(Debug, thiserror::Error)]
+#[error("through the proxy `{0}`: {1}")]
+struct Through(String, io::Error);
+
+fn is_of_proxy(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Through>())
 }
 
 fn certificate_error(error: &io::Error) -> Option<&CertificateError> {

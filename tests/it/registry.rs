@@ -4,6 +4,7 @@
 
 mod auth;
 mod contents;
+mod dns;
 mod helper;
 mod mirrors;
 mod proxy;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 
 use base64::Engine as _;
 use serde::Deserialize;
@@ -227,17 +228,23 @@ pub(super) fn find(
             continue;
         };
         let file: File = parse(&bytes, &path)?;
-        let written = || choose(file.auths.iter().flatten(), registry, repository);
+        let written = || {
+            let found = choose(file.auths.iter().flatten(), registry, repository);
+            found.inspect(|_| warn_of_readers(&path, progress))
+        };
         let found = match file.helper(&path, registry)? {
             None => written(),
             Some(helper) => match helper.get(registry, patience) {
                 Ok(found) => found.or_else(written),
                 // Who moves his files to a host without the helper is to reach what is open to all.
-                Err(error) if !helper.is_sure() || written().is_some() => {
+                Err(error) => {
+                    let written = written();
+                    if helper.is_sure() && written.is_none() {
+                        return Err(error);
+                    }
                     progress.warn(&error.to_string());
-                    written()
+                    written
                 }
-                Err(error) => return Err(error),
             },
         };
         if found.is_some() {
@@ -245,6 +252,19 @@ pub(super) fn find(
         }
     }
     in_keystore(registry, repository)
+}
+
+/// Homes on clusters are often open to all. What is somebody else's is as open as he wants it.
+fn warn_of_readers(path: &HostPath, progress: &dyn Progress) {
+    let Ok(file) = fsx::metadata(path) else {
+        return;
+    };
+    let is_own = file.uid() == nix::unistd::geteuid().as_raw();
+    if is_own && file.mode() & 0o044 != 0 {
+        progress.warn(&format!(
+            "`{path}` holds credentials and can be read by other users: `chmod 600 {path}`"
+        ));
+    }
 }
 
 /// What udocker's own file says, whose keys are URLs of registries, at its top.

@@ -1,5 +1,6 @@
 //! Programs that keep credentials: asked, given to keep and to forget, hanging, missing, lying.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use coracle::oci::media::OCI_MANIFEST;
@@ -141,8 +142,14 @@ fn a_helper_that_knows_nothing_leaves_it_to_the_file() {
     vault.helper("chest", HONEST);
     let right = r#""auths":{"HOST":{"auth":"dXNlcjpzZWNyZXQ="}}"#;
     vault.configure(&format!(r#"{{"credsStore":"chest",{right}}}"#));
-    vault.inspect().success();
-    assert_eq!(vault.log(), "1 get HOST\n");
+    let config = vault.config();
+    let mode = |mode| std::fs::set_permissions(&config, std::fs::Permissions::from_mode(mode));
+    for (bits, is_open) in [(0o644, true), (0o600, false)] {
+        mode(bits).expect("the test may");
+        let output = vault.inspect().success();
+        assert_eq!(output.stderr.contains("chmod 600"), is_open, "{output}");
+    }
+    assert_eq!(vault.log(), "1 get HOST\n1 get HOST\n");
 }
 
 #[test]

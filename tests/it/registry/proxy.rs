@@ -233,7 +233,8 @@ fn a_proxy_that_refuses_is_named_without_the_password() {
             format!("{scheme}://ada:canary@{host}"),
         );
         let error = error.expect_err("it does not let us through");
-        let text = format!("{error} {error:?} {:?}", error.hints());
+        let why = std::error::Error::source(&error).map(ToString::to_string);
+        let text = format!("{error} {why:?} {error:?} {:?}", error.hints());
         assert!(text.contains(words), "{text}");
         let through = format!("through the proxy `{scheme}://{host}`");
         assert!(
@@ -241,6 +242,7 @@ fn a_proxy_that_refuses_is_named_without_the_password() {
             "{text}"
         );
         assert_eq!(error.kind(), Kind::Network);
+        assert!(error.hints()[0].contains("all_proxy"), "{text}");
     }
     assert!(connect.asked().is_empty() && socks.asked().is_empty());
     assert!(server.asked().is_empty());
