@@ -25,6 +25,8 @@ pub const CORACLE_INSECURE: &str = "CORACLE_INSECURE";
 pub const CORACLE_TLS_CA: &str = "CORACLE_TLS_CA";
 /// Stores of others that are read beside the own one, with colons between them.
 pub const CORACLE_STORES: &str = "CORACLE_STORES";
+/// Whether layers that no registry may hand out are fetched from where their manifest says.
+pub const CORACLE_FOREIGN_LAYERS: &str = "CORACLE_FOREIGN_LAYERS";
 /// Mirrors of registries, with commas between them.
 pub const CORACLE_MIRROR: &str = "CORACLE_MIRROR";
 /// Seconds of silence after which a connection to a registry is given up.

@@ -109,6 +109,7 @@ impl Meant {
         let seconds = self.config.number(Name::NetTimeout);
         Ok(Reach {
             insecure: insecure.collect(),
+            foreign_layers: self.config.switch(Name::ForeignLayers),
             mirrors: mirrors.filter_map(|text| text.into_string().ok()).collect(),
             net_timeout: seconds.and_then(|seconds| u64::try_from(seconds).ok()),
             tls_ca: self.config.path(Name::TlsCa),

@@ -75,6 +75,13 @@ pub fn layer_compression(media_type: &str) -> Option<Compression> {
     }
 }
 
+/// Whether a layer is one of the deprecated kinds that a registry need not hand out, as their makers forbid it.
+pub fn is_foreign_layer(media_type: &str) -> bool {
+    let kind = essence(media_type);
+    let is_marked = kind.contains(".layer.nondistributable.") || kind.contains(".rootfs.foreign.");
+    is_marked && layer_compression(kind).is_some()
+}
+
 /// A media type without parameters and blanks; RFC 9110, 8.3.1.
 pub fn essence(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()

@@ -13,6 +13,8 @@ pub struct Reach {
     pub insecure: Vec<String>,
     /// Mirrors that are asked before those of the host's files; see [`registry::registries::Registries::load`].
     pub mirrors: Vec<String>,
+    /// Whether layers that no registry may hand out are fetched from where their manifest says.
+    pub foreign_layers: bool,
     /// A PEM file of authorities that are trusted besides the host's.
     pub tls_ca: Option<HostPath>,
     /// The proxy for every registry; those of the environment where absent.
@@ -44,6 +46,7 @@ impl Reach {
             home,
             insecure: Vec::new(),
             mirrors: Vec::new(),
+            foreign_layers: false,
             tls_ca: None,
             proxy: None,
             net_timeout: None,

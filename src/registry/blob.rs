@@ -3,6 +3,7 @@
 //! distribution-spec, "Pulling blobs"; RFC 9110, 14 (ranges).
 
 use std::io::{self, Read};
+use std::ops::Deref;
 
 use ureq::BodyReader;
 
@@ -23,7 +24,7 @@ impl Registry<'_> {
     /// before the first read.
     pub fn blob(&self, descriptor: &Descriptor, offset: u64) -> BlobStream<'_> {
         BlobStream {
-            registry: self,
+            registry: Held::Shared(self),
             descriptor: descriptor.clone(),
             body: None,
             got: offset,
@@ -40,7 +41,10 @@ impl Registry<'_> {
     ) -> Result<Paced<BodyReader<'static>>, RegistryError> {
         let what = format!("blob {}", descriptor.digest);
         // Always from the registry, never from where it redirected to: signed addresses expire.
-        let url = self.url(&format!("{}/blobs/{}", self.repository, descriptor.digest))?;
+        let url = match &self.blob {
+            Some(url) => url.clone(),
+            None => self.url(&format!("{}/blobs/{}", self.repository, descriptor.digest))?,
+        };
         let mut call = Call::get(url);
         if offset > 0 {
             call.headers.push(("Range", format!("bytes={offset}-")));
@@ -112,10 +116,41 @@ fn partial_body(
     })
 }
 
+/// The conversation of a stream.
+pub(super) enum Held<'a> {
+    Shared(&'a Registry<'a>),
+    Own(Box<Registry<'a>>),
+}
+
+impl<'a> Deref for Held<'a> {
+    type Target = Registry<'a>;
+
+    fn deref(&self) -> &Registry<'a> {
+        match self {
+            Held::Shared(registry) => registry,
+            Held::Own(registry) => registry,
+        }
+    }
+}
+
+impl<'a> BlobStream<'a> {
+    /// The blob of `descriptor` from `offset` on, by a conversation that ends with it.
+    pub(super) fn of(registry: Registry<'a>, descriptor: &Descriptor, offset: u64) -> Self {
+        BlobStream {
+            registry: Held::Own(Box::new(registry)),
+            descriptor: descriptor.clone(),
+            body: None,
+            got: offset,
+            failures: 0,
+            got_at_failure: offset,
+        }
+    }
+}
+
 /// A stream that goes on from the last byte where its connection breaks. Its bytes are
 /// unverified; its errors are [`RegistryError`]s inside the [`io::Error`].
 pub struct BlobStream<'a> {
-    registry: &'a Registry<'a>,
+    registry: Held<'a>,
     descriptor: Descriptor,
     body: Option<Paced<BodyReader<'static>>>,
     got: u64,

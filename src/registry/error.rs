@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 
-use crate::base::digest::Mismatch;
+use crate::base::digest::{Digest, Mismatch};
 use crate::base::fault::{Fault, Kind};
 use crate::base::fsx::PathError;
 use crate::oci::DocumentError;
@@ -64,6 +64,16 @@ pub enum RegistryError {
         what: String,
         /// Its own words.
         message: Option<String>,
+    },
+    /// The registry has no layer that its maker hands out himself, and the user did not ask us to go there.
+    #[error("`{host}` has no layer {digest}, which its manifest says is at {}", places.join(", "))]
+    Foreign {
+        /// The host that has it not.
+        host: String,
+        /// Which layer.
+        digest: Digest,
+        /// The hosts that are said to have it.
+        places: Vec<String>,
     },
     /// We asked too often.
     #[error(
@@ -197,7 +207,7 @@ impl Fault for RegistryError {
     fn kind(&self) -> Kind {
         match self {
             RegistryError::Denied { .. } => Kind::Denied,
-            RegistryError::NotFound { .. } => Kind::NotFound,
+            RegistryError::NotFound { .. } | RegistryError::Foreign { .. } => Kind::NotFound,
             RegistryError::Protocol { .. } => Kind::Integrity,
             RegistryError::Insecure { .. } | RegistryError::Helper { .. } => Kind::Refused,
             RegistryError::Config { .. } => Kind::Usage,
@@ -257,6 +267,10 @@ impl Fault for RegistryError {
             RegistryError::Helper { program, file, .. } => vec![format!(
                 "install or unlock `{program}`, or take it out of `{file}`, which names it"
             )],
+            RegistryError::Foreign { .. } => vec![
+                "CORACLE_FOREIGN_LAYERS=1 fetches such layers from there, without credentials"
+                    .into(),
+            ],
             RegistryError::Document(error) => error.hints(),
             RegistryError::File(error) => error.hints(),
             _ => Vec::new(),

@@ -5,6 +5,7 @@
 
 mod authority;
 mod blob;
+mod elsewhere;
 mod error;
 mod manifest;
 mod pace;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use authority::{Helper, Login, credentials};
 pub use blob::BlobStream;
+pub use elsewhere::{blob_at, host_of};
 pub use error::RegistryError;
 pub use manifest::Served;
 pub use patience::Patience;
@@ -49,16 +51,21 @@ pub struct Options {
     pub login: Login,
     /// How long silence is borne.
     pub patience: Patience,
+    /// Whether somebody else can be asked for the same, so that who fails is given up sooner: a mirror.
+    pub has_others: bool,
 }
 
 /// A conversation about one repository. May be shared by threads.
 pub struct Registry<'a> {
     api_host: String,
     repository: String,
+    /// The address of the one blob that it is about, where that is in no registry.
+    blob: Option<Url>,
     scheme: OnceLock<Scheme>,
     transport: Transport<'a>,
     authority: Authority<'a>,
     patience: Patience,
+    has_others: bool,
     progress: &'a dyn Progress,
 }
 
@@ -90,6 +97,7 @@ impl<'a> Registry<'a> {
         Registry {
             api_host: reference::api_host(registry).to_owned(),
             repository: repository.to_owned(),
+            blob: None,
             scheme: OnceLock::new(),
             transport: Transport::new(
                 options.insecure.clone(),
@@ -106,6 +114,7 @@ impl<'a> Registry<'a> {
                 progress,
             ),
             patience: options.patience,
+            has_others: options.has_others,
             progress,
         }
     }
@@ -203,8 +212,11 @@ impl<'a> Registry<'a> {
         error: RegistryError,
         then: &str,
     ) -> Result<(), RegistryError> {
-        let wait =
-            retry::wait_before(attempt, asked, self.patience).filter(|_| attempt < retry::ATTEMPTS);
+        let wait = retry::wait_before(attempt, asked, self.patience);
+        let wait = wait.filter(|_| match self.has_others {
+            true => asked.is_none() && attempt < retry::ATTEMPTS_WITH_OTHERS,
+            false => attempt < retry::ATTEMPTS,
+        });
         let Some(wait) = wait else {
             return Err(error);
         };

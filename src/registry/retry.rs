@@ -7,6 +7,8 @@ use crate::registry::patience::Patience;
 
 /// How often one request is sent before its failure is the answer.
 pub(super) const ATTEMPTS: u32 = 5;
+/// The same where somebody else can be asked instead.
+pub(super) const ATTEMPTS_WITH_OTHERS: u32 = 2;
 /// No server is believed that it will be back in more than a week; the longest limits count hours.
 const MAX_ASKED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

@@ -31,7 +31,7 @@ fn every_setting_can_stand_in_a_file_and_in_a_variable() {
         assert_eq!(setting["from"], "built-in", "{key}");
         let variable = setting["variable"].as_str().expect("each has one");
         let (written, value, of_variable) = match key.as_str() {
-            "quiet" => ("true", "true", "1"),
+            "quiet" | "foreign_layers" => ("true", "true", "1"),
             "net_timeout" => ("7", "7", "7"),
             "stop_timeout" => ("-1", "-1", "-1"),
             "pull" => ("'never'", "never", "never"),

@@ -34,6 +34,7 @@ pub(crate) enum Name {
     TlsCa,
     Mirror,
     Stores,
+    ForeignLayers,
     NetTimeout,
     LogFormat,
     Quiet,
@@ -50,7 +51,7 @@ pub(crate) enum Name {
 }
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 22] = [
+pub(crate) const KEYS: [Key; 23] = [
     Key {
         name: Name::Home,
         word: "home",
@@ -131,6 +132,15 @@ pub(crate) const KEYS: [Key; 22] = [
         form: Form::List(':'),
         default: "",
         meaning: "Homes of other users whose images are read as well, such as a site's",
+    },
+    Key {
+        name: Name::ForeignLayers,
+        word: "foreign_layers",
+        variable: env::CORACLE_FOREIGN_LAYERS,
+        flag: None,
+        form: Form::Switch,
+        default: "false",
+        meaning: "Fetch layers that registries do not hand out from the addresses in the manifest",
     },
     Key {
         name: Name::NetTimeout,

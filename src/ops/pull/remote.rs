@@ -11,16 +11,22 @@ use crate::base::fault::BoxFault;
 use crate::base::progress::Progress;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::manifest::Document;
+use crate::oci::media;
 use crate::oci::reference::Reference;
 use crate::ops::pull::origin::{BlobReader, Origin};
 use crate::ops::reach::Reach;
 use crate::registry::registries::{Endpoint, Places, Registries};
-use crate::registry::{BlobStream, Registry, RegistryError, Served};
+use crate::registry::{BlobStream, Options, Registry, RegistryError, Served, blob_at, host_of};
+
+/// Addresses of a foreign layer that are tried: each that fails costs time.
+const MAX_ADDRESSES: usize = 8;
 
 /// A registry and its mirrors.
 pub(super) struct Remote<'a> {
     /// Never empty; the last one is no mirror.
     ways: Vec<Way<'a>>,
+    /// How to speak to whoever hands out foreign layers; none where nobody is to.
+    elsewhere: Option<Options>,
     progress: &'a dyn Progress,
 }
 
@@ -39,6 +45,7 @@ struct Way<'a> {
 impl<'a> Way<'a> {
     fn new(endpoint: Endpoint, reach: &Reach, progress: &'a dyn Progress) -> Way<'a> {
         let mut options = reach.registry_options();
+        options.has_others = endpoint.is_mirror;
         if endpoint.insecure {
             options
                 .insecure
@@ -74,6 +81,7 @@ impl<'a> Remote<'a> {
             ways: endpoints
                 .map(|endpoint| Way::new(endpoint, reach, progress))
                 .collect(),
+            elsewhere: reach.foreign_layers.then(|| reach.registry_options()),
             progress,
         })
     }
@@ -179,6 +187,8 @@ impl Origin for Remote<'_> {
             descriptor: descriptor.clone(),
             got: offset,
             current: None,
+            tried: 0,
+            abroad: None,
         }))
     }
 
@@ -215,11 +225,65 @@ struct Changing<'a> {
     descriptor: Descriptor,
     got: u64,
     current: Option<(&'a Way<'a>, BlobStream<'a>)>,
+    /// How many of a foreign layer's addresses were tried.
+    tried: usize,
+    /// Its stream from the last of them.
+    abroad: Option<BlobStream<'a>>,
+}
+
+impl Changing<'_> {
+    /// Goes on at the next address of a foreign layer after `error`; that error where there is none, or none is to be
+    /// asked.
+    fn go_abroad(&mut self, error: io::Error) -> io::Result<()> {
+        let layer = &self.descriptor;
+        if !media::is_foreign_layer(&layer.media_type) {
+            return Err(error);
+        }
+        let Some(options) = &self.remote.elsewhere else {
+            return Err(match RegistryError::from_io(&error) {
+                Some(RegistryError::NotFound { host, .. }) if !layer.urls.is_empty() => {
+                    let places = layer.urls.iter().take(MAX_ADDRESSES);
+                    RegistryError::Foreign {
+                        host: host.clone(),
+                        digest: layer.digest.clone(),
+                        places: places.filter_map(|url| host_of(url)).collect(),
+                    }
+                    .into()
+                }
+                _ => error,
+            });
+        };
+        while let Some(url) = layer
+            .urls
+            .get(self.tried)
+            .filter(|_| self.tried < MAX_ADDRESSES)
+        {
+            self.tried += 1;
+            let progress = self.remote.progress;
+            self.abroad = blob_at(url, layer, self.got, options, progress);
+            if let Some(host) = host_of(url).filter(|_| self.abroad.is_some()) {
+                let digest = layer.digest.short();
+                progress.note(&format!("{error}; layer {digest} is asked of `{host}`"));
+                return Ok(());
+            }
+        }
+        Err(error)
+    }
 }
 
 impl Read for Changing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            if let Some(stream) = &mut self.abroad {
+                match stream.read(buffer) {
+                    Ok(count) => {
+                        self.got += count as u64;
+                        return Ok(count);
+                    }
+                    Err(error) => self.go_abroad(error)?,
+                }
+                continue;
+            }
             let is_new = self.current.is_none();
             let (way, stream) = match &mut self.current {
                 Some(current) => current,
@@ -241,6 +305,7 @@ impl Read for Changing<'_> {
                 }
                 Err(error) => match RegistryError::from_io(&error) {
                     Some(cause) if self.remote.goes_on_after(way, cause) => self.current = None,
+                    Some(RegistryError::NotFound { .. }) => self.go_abroad(error)?,
                     _ => return Err(error),
                 },
             }

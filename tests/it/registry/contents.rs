@@ -5,9 +5,9 @@ use coracle::base::digest::Algorithm;
 use coracle::oci::media::{OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::server::{Answer, Server};
 use super::shelf::{Shelf, config, layer};
-use crate::support::{Output, Sandbox};
+use crate::support::{Output, Run, Sandbox};
 
 /// A registry of what is on a shelf, and somebody who pulls from it.
 struct Harbour {
@@ -30,6 +30,10 @@ impl Harbour {
     }
 
     fn pull(&self, end: &str) -> Output {
+        self.pulling(end).run()
+    }
+
+    fn pulling(&self, end: &str) -> Run {
         let name = format!("{}/x{end}", self.server.host);
         let words = [
             "pull",
@@ -39,10 +43,7 @@ impl Harbour {
             &self.server.host,
             &name,
         ];
-        self.sandbox
-            .coracle(words)
-            .env("CORACLE_NET_TIMEOUT", "1")
-            .run()
+        self.sandbox.coracle(words).env("CORACLE_NET_TIMEOUT", "1")
     }
 
     #[track_caller]
@@ -264,4 +265,109 @@ fn sha512_from_end_to_end() {
         .run()
         .success();
     harbour.sandbox.coracle(["gc"]).run().success();
+}
+
+/// A layer of which only its maker's server is to have the bytes; what that server answers and how it is addressed there.
+fn foreign(
+    kind: &str,
+    answer: Answer,
+    addresses: impl Fn(&Server) -> Vec<String>,
+) -> (Harbour, Server) {
+    let maker = Server::start(move |asked, _| match asked.header("authorization") {
+        None => answer.clone(),
+        Some(_) => Answer::new(400),
+    });
+    let mut shelf = Shelf::default();
+    let bytes = layer("file", "foreign");
+    let config = shelf.put(OCI_CONFIG, &config(&[&bytes]));
+    let mut layer = shelf.put(kind, &bytes);
+    shelf.take(&layer);
+    layer["urls"] = json!(addresses(&maker));
+    let manifest = shelf.manifest(json!({"config": config, "layers": [layer]}));
+    shelf.tag("1", &manifest);
+    let harbour = Harbour {
+        sandbox: Sandbox::new(),
+        server: Server::start(move |asked, _| match asked.header("authorization") {
+            Some("Basic dXNlcjpzZWNyZXQ=") => shelf.answer(asked),
+            _ => Answer::new(401).header("WWW-Authenticate", "Basic realm=\"x\""),
+        }),
+    };
+    // The maker's server could be shown something, too.
+    let entry = |host: &str| format!("\"{host}\":{{\"auth\":\"dXNlcjpzZWNyZXQ=\"}}");
+    let entries = format!("{},{}", entry(&harbour.server.host), entry(&maker.host));
+    harbour.sandbox.folder("home/.docker");
+    let text = format!("{{\"auths\":{{{entries}}}}}");
+    harbour.sandbox.file("home/.docker/config.json", text);
+    (harbour, maker)
+}
+
+const FOREIGN: [&str; 2] = [
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+];
+
+fn told(harbour: &Harbour, maker: &Server) -> Run {
+    let insecure = format!("{},{}", harbour.server.host, maker.host);
+    let pull = harbour.pulling(":1").env("CORACLE_INSECURE", insecure);
+    pull.env("CORACLE_FOREIGN_LAYERS", "1")
+}
+
+#[test]
+fn a_foreign_layer_is_had_from_its_maker_only_when_told_and_without_credentials() {
+    for kind in FOREIGN {
+        let bytes = layer("file", "foreign");
+        let (harbour, maker) = foreign(kind, Answer::ok(bytes), |maker| {
+            let bad = ["file:///etc/passwd", "https://user:word@127.0.0.1/x"].map(str::to_owned);
+            let good = format!("http://{}/layers/1?key=2", maker.host);
+            bad.into_iter().chain([good]).collect()
+        });
+        let said = harbour.pull(":1").exits(1);
+        let said = said.complains(&format!("which its manifest says is at {}", maker.host));
+        said.complains("CORACLE_FOREIGN_LAYERS=1");
+        assert!(maker.asked().is_empty());
+        told(&harbour, &maker).run().success();
+        harbour.is_whole(":1");
+        let asked = maker.asked();
+        assert!(
+            asked
+                .iter()
+                .all(|asked| asked.header("authorization").is_none()),
+            "{asked:?}"
+        );
+        assert_eq!(
+            asked
+                .iter()
+                .filter(|asked| asked.path == "/layers/1?key=2")
+                .count(),
+            1
+        );
+    }
+}
+
+#[test]
+fn what_a_maker_hands_out_is_verified_and_needs_tls() {
+    let mut wrong = layer("file", "foreign");
+    wrong[600] ^= 1;
+    let address = |maker: &Server| vec![format!("http://{}/", maker.host)];
+    let (harbour, maker) = foreign(FOREIGN[0], Answer::ok(wrong), address);
+    told(&harbour, &maker)
+        .run()
+        .exits(1)
+        .complains("got digest `sha256:");
+    let (harbour, maker) = foreign(FOREIGN[0], Answer::ok("x"), address);
+    let pull = harbour.pulling(":1").env("CORACLE_FOREIGN_LAYERS", "1");
+    pull.run().exits(1).complains("without encryption");
+    assert!(maker.asked().is_empty());
+}
+
+#[test]
+fn a_plain_layer_with_addresses_is_never_had_from_there() {
+    let bytes = layer("file", "foreign");
+    let address = |maker: &Server| vec![format!("http://{}/", maker.host)];
+    let (harbour, maker) = foreign(OCI_LAYER, Answer::ok(bytes), address);
+    told(&harbour, &maker)
+        .run()
+        .exits(1)
+        .complains("has no blob");
+    assert!(maker.asked().is_empty());
 }
