@@ -182,6 +182,17 @@ impl RegistryError {
         error.get_ref()?.downcast_ref()
     }
 
+    /// What the host said of itself, where that is a part of this.
+    pub(super) fn message_mut(&mut self) -> Option<&mut String> {
+        match self {
+            RegistryError::Denied { message, .. }
+            | RegistryError::NotFound { message, .. }
+            | RegistryError::TooMany { message, .. }
+            | RegistryError::Status { message, .. } => message.as_mut(),
+            _ => None,
+        }
+    }
+
     /// Whether the same request may succeed when it is simply sent again.
     pub(super) fn is_passing(&self) -> bool {
         matches!(self, RegistryError::Unreachable { .. })

@@ -292,7 +292,7 @@ impl<'a> Registry<'a> {
         {
             *had_credentials = self.authority.has_credential();
         }
-        error
+        self.authority.veiled(error)
     }
 }
 

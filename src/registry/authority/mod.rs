@@ -6,6 +6,7 @@ mod challenge;
 pub mod credentials;
 mod grant;
 mod helper;
+mod veil;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -18,6 +19,7 @@ use crate::registry::url::Origin;
 use challenge::TokenDemand;
 use credentials::{Credential, Secret};
 use grant::{Asking, Grant, Granted, bearer};
+use veil::veil;
 
 pub(super) use challenge::Demand;
 pub use helper::Helper;
@@ -96,6 +98,19 @@ impl<'a> Authority<'a> {
         matches!(self.state().secret, Some(Some(_)))
     }
 
+    /// An error in which nothing stands that we have shown: a registry might repeat it.
+    pub(super) fn veiled(&self, mut error: RegistryError) -> RegistryError {
+        let state = self.state();
+        let secret = state.secret.iter().flatten().flat_map(Secret::words);
+        let header = state.granted.iter().map(|grant| grant.header.as_str());
+        let shown = header.filter_map(|header| Some(header.split_once(' ')?.1.to_owned()));
+        let secrets: Vec<String> = secret.chain(shown).collect();
+        if let Some(message) = error.message_mut() {
+            *message = veil(message, &secrets);
+        }
+        error
+    }
+
     /// Meets the demand of a 401 by `asker` that came although `used` was sent. `false` where we have nothing else to
     /// offer. Threads that ask at once share one new token: who finds another grant than the one it used simply tries
     /// that; but for one that wants more than it allows.
@@ -155,21 +170,30 @@ impl<'a> Authority<'a> {
     ) -> Result<Granted, RegistryError> {
         let (registry, repository) = (&self.registry, &self.repository);
         let asking = Asking::new(demand, asker, registry, repository, transport)?;
+        let ask = |secret: Option<&Secret>| {
+            let outcome = asking.fetch(secret, self.progress);
+            outcome.map_err(|mut error| {
+                if let RegistryError::Denied {
+                    had_credentials, ..
+                } = &mut error
+                {
+                    *had_credentials = secret.is_some();
+                }
+                let words = secret.map(Secret::words).unwrap_or_default();
+                if let Some(message) = error.message_mut() {
+                    *message = veil(message, &words);
+                }
+                error
+            })
+        };
         if let Some(token) = refresh {
             let renewed = Secret::Identity { user: None, token };
-            match asking.fetch(Some(&renewed), self.progress) {
+            match ask(Some(&renewed)) {
                 Err(RegistryError::Denied { .. }) => {}
                 outcome => return outcome,
             }
         }
-        let mut outcome = asking.fetch(secret, self.progress);
-        if let Err(RegistryError::Denied {
-            had_credentials, ..
-        }) = &mut outcome
-        {
-            *had_credentials = secret.is_some();
-        }
-        outcome
+        ask(secret)
     }
 
     fn look_up(&self) -> Result<Option<Secret>, RegistryError> {

@@ -354,7 +354,7 @@ fn what_one_transfer_hears_of_a_busy_host_counts_for_all() {
         false => Answer::ok(manifest()),
     });
     let patient = Options {
-        patience: Patience::seconds(1),
+        patience: Patience::seconds(2),
         ..options(&[&server], Login::Anonymous)
     };
     let busy = reference(&server, ":busy");

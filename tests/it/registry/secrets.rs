@@ -40,7 +40,7 @@ fn registry(demand: Demand, end: End) -> Server {
         let shown = asked.header("authorization");
         if asked.path.starts_with("/token") {
             return match (end, asked.method.as_str()) {
-                (End::Denied, _) => denied(),
+                (End::Denied, _) => echo(asked, 401),
                 (_, "GET") if shown.is_none() => denied(),
                 _ => Answer::ok(
                     r#"{"access_token":"canary-access","refresh_token":"canary-refresh","expires_in":60}"#,
@@ -52,7 +52,7 @@ fn registry(demand: Demand, end: End) -> Server {
             return Answer::ok(manifest).header("RateLimit-Remaining", "1;w=60");
         }
         match (shown, end, demand) {
-            (Some(_), End::Broken, _) => Answer::new(500),
+            (Some(_), End::Broken, _) => echo(asked, 500),
             (Some(_), End::Well, _) => {
                 let signed = format!("http://{host}/cdn?X-Signature=canary-signature");
                 Answer::new(307).header("Location", signed)
@@ -64,6 +64,14 @@ fn registry(demand: Demand, end: End) -> Server {
             }
         }
     })
+}
+
+/// Who repeats all that he was shown.
+fn echo(asked: &Asked, status: u16) -> Answer {
+    let shown = asked.header("authorization").unwrap_or_default();
+    let message = format!("what is {shown} {}?", asked.body);
+    let error = serde_json::json!({"errors": [{"code": "UNKNOWN", "message": message}]});
+    Answer::new(status).body(error.to_string())
 }
 
 fn denied() -> Answer {
