@@ -16,6 +16,7 @@ use crate::ops::facts::Gathered;
 use crate::ops::foreign;
 use crate::ops::ids;
 use crate::ops::images;
+use crate::ops::names;
 use crate::ops::options::Options;
 use crate::ops::pull;
 use crate::ops::reach::Reach;
@@ -285,7 +286,7 @@ fn of_image(
     let (image, tree) = match by_id(store, name)? {
         Some(found) => found,
         None => {
-            let source: ImageSource = name.parse()?;
+            let source = names::in_store(store, name)?;
             pull::ensure_image(store, &source, reach, progress)?
         }
     };

@@ -10,6 +10,7 @@ use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::ImageConfig;
 use crate::oci::platform::Platform;
 use crate::oci::source::Source;
+use crate::ops::names;
 use crate::store::{ImageRecord, Store};
 
 /// The fewest digits of a digest that are taken for one.
@@ -179,6 +180,11 @@ pub(super) fn find(store: &Store, text: &str) -> Result<Vec<ImageRecord>, BoxFau
     let source = text.parse::<Source>();
     if let Ok(source) = &source
         && let Some(image) = store.image(source)?
+    {
+        return Ok(vec![image]);
+    }
+    if source.is_ok()
+        && let Some(image) = store.image(&names::in_store(store, text)?)?
     {
         return Ok(vec![image]);
     }

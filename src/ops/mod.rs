@@ -29,6 +29,7 @@ pub mod load;
 pub mod login;
 pub mod manifest;
 pub mod mkrepo;
+pub mod names;
 pub mod options;
 pub mod protect;
 pub mod prune;

@@ -19,7 +19,7 @@ const MAX_SITES: usize = 16;
 /// The layouts of the stores that the user's setting names, but for the one at `own`. A directory that is not there
 /// holds nothing yet.
 pub(super) fn named(own: &Layout) -> Result<Vec<Layout>> {
-    let identity = |path: &Path| Some(fsx::metadata(path).ok().map(|it| (it.dev(), it.ino()))?);
+    let identity = |path: &Path| fsx::metadata(path).ok().map(|it| (it.dev(), it.ino()));
     let mut sites = Vec::new();
     for home in env::stores().into_iter().take(MAX_SITES) {
         let is_own = home == *own.home()

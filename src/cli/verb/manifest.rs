@@ -9,9 +9,8 @@ use crate::cli::meant::Meant;
 use crate::cli::render;
 use crate::cli::verb::Verb;
 use crate::cli::verb::flags::PlatformFlag;
-use crate::oci::source::Source;
-use crate::ops::manifest;
 use crate::ops::reach::Reach;
+use crate::ops::{manifest, names};
 
 #[derive(clap::Args)]
 pub(crate) struct Manifest {
@@ -53,7 +52,7 @@ Examples:
             platform: typed.platform.read(meant)?,
             ..meant.reach()?
         };
-        let source: Source = typed.image.parse()?;
+        let source = names::meant(&reach.home, &typed.image)?;
         let bytes = manifest::inspect(&source, &reach, &*meant.progress())?;
         match serde_json::from_slice::<Value>(&bytes) {
             Ok(document) => render::json(&document),

@@ -8,6 +8,7 @@ use crate::cli::render;
 use crate::cli::verb::flags::PlatformFlag;
 use crate::cli::verb::{Verb, each};
 use crate::oci::source::Source;
+use crate::ops::names;
 use crate::ops::pull;
 use crate::ops::reach::Reach;
 
@@ -42,7 +43,7 @@ Examples:
         };
         let progress = meant.progress();
         each(&self.images, meant, |image| {
-            let source: Source = image.parse()?;
+            let source = names::meant(&reach.home, image)?;
             let pulled = pull::bring(&source, &reach, &*progress)?;
             let pinned = match pulled.record.name.parse() {
                 Ok(Source::Registry(name)) => name.at(&pulled.record.target).to_string(),

@@ -297,6 +297,33 @@ fn a_malformed_file_is_an_error_with_its_line_and_a_block_is_obeyed() {
 }
 
 #[test]
+fn an_alias_gives_a_short_name_its_registry() {
+    let harbour = Harbour::new(honest(), &[]);
+    let host = &harbour.upstream.host;
+    harbour.configure(&format!("[aliases]\nboat = '{host}/team/boat'\n"));
+    let coracle = |words: &[&str]| harbour.sandbox.coracle(words).env("CORACLE_INSECURE", host);
+    coracle(&["pull", "boat:1"])
+        .run()
+        .success()
+        .mentions(&format!("{host}/team/boat"));
+    harbour.has_image();
+    coracle(&["history", "boat:1"]).run().success();
+    let said = coracle(&[
+        "run",
+        "--rm",
+        "--pull",
+        "never",
+        "--platform",
+        "linux/amd64",
+        "boat:1",
+    ]);
+    let said = said.run();
+    assert!(!said.stderr.contains("no image"), "{said}");
+    coracle(&["rmi", "boat:1"]).run().success();
+    coracle(&["images", "--quiet"]).run().success().prints("");
+}
+
+#[test]
 fn a_real_registry_mirrors_another_name() {
     require!(Fixtures, DockerRegistry);
     let registry = Registry::start();
