@@ -3,11 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-use coracle::trust::{Candidate, Form, Identity};
+use coracle::base::digest::Digest;
+use coracle::base::path::HostPath;
+use coracle::trust::{Candidate, Form, Identity, Requirement, Rule, TrustedKey};
 
 use super::{
-    Bench, Kind, PAYLOAD_TYPE, PREDICATE, bundle, check, digest, json_bundle, pae, refused,
-    requirement, statement,
+    Bench, IMAGE, Kind, PAYLOAD_TYPE, PREDICATE, bundle, check, digest, json_bundle, pae, refused,
+    requirement, source, statement,
 };
 
 /// The text of a bundle.
@@ -24,10 +26,9 @@ fn a_statement_is_about_each_of_its_subjects() {
     let signer = bench.signer("key", Kind::P256);
     let wanted = requirement(&[&signer], 1, Identity::IfNamed(None));
     let [index, manifest, other] = ["index", "manifest", "other"].map(digest);
-    let of =
-        |images: &[&coracle::base::digest::Digest]| bench.bundle(&[&signer], &statement(images));
+    let of = |images: &[&Digest]| bench.bundle(&[&signer], &statement(images));
     let proof = check(&wanted, &[of(&[&other, &manifest])]).expect("the second is ours");
-    assert_eq!(proof.signed, [manifest.clone()]);
+    assert_eq!(proof.signed, std::slice::from_ref(&manifest));
     let proof = check(&wanted, &[of(&[&index])]).expect("the index alone");
     assert_eq!(proof.signed, [index]);
     refused(
@@ -213,8 +214,37 @@ fn both_alphabets_of_base64_are_read() {
     // Bytes that the alphabets write differently.
     let words = statement(&[&digest("manifest")]).replace("{}}", r#"{"a":"~~~???>>>"}}"#);
     let signature = bench.sign(&signer, &pae(PAYLOAD_TYPE, &words));
-    let json = text(&bundle(PAYLOAD_TYPE, &words, &[signature.clone()]));
+    let json = text(&bundle(
+        PAYLOAD_TYPE,
+        &words,
+        std::slice::from_ref(&signature),
+    ));
     let json = json.replace(&STANDARD.encode(&words), &URL_SAFE.encode(&words));
     let json = json.replace(&STANDARD.encode(&signature), &URL_SAFE.encode(&signature));
     check(&wanted, &[json_bundle(&json)]).expect("URL-safe base64");
+}
+
+/// A bundle that sigstore-js made (npm's @sigstore/bundle 4.0.0 and @sigstore/core 3.2.1), whose key signed once and was
+/// thrown away. What openssl makes in these tests, @sigstore/verify 3.1.1 accepts.
+#[test]
+fn a_bundle_by_sigstore_js_is_accepted() {
+    let key = include_bytes!("golden/sigstore-js.pub");
+    let bundle = include_str!("golden/sigstore-js.json");
+    let rule = Rule {
+        keys: vec![TrustedKey::from_pem(key).expect("a key")],
+        threshold: 1,
+        identity: Identity::IfNamed(None),
+        by: HostPath::new("/etc/coracle/trust.toml"),
+        scope: "default".into(),
+    };
+    let wanted = Requirement { rules: vec![rule] };
+    let image: Digest = format!("sha256:{}", "b".repeat(64))
+        .parse()
+        .expect("a digest");
+    let images = std::slice::from_ref(&image);
+    let good = [json_bundle(bundle)];
+    let proof = wanted.check(&source(IMAGE), images, &good);
+    assert_eq!(proof.expect("signed").signed, images);
+    let altered = [json_bundle(&bundle.replace("MEUCIHx9", "MEUCIHx8"))];
+    assert!(wanted.check(&source(IMAGE), images, &altered).is_err());
 }

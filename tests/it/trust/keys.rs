@@ -24,7 +24,7 @@ fn every_kind_of_key_signs_in_both_forms() {
             let proof = check(&wanted, &[candidate]).unwrap_or_else(|error| {
                 panic!("{kind:?}: {}", super::whole(&error));
             });
-            assert_eq!(proof.signed, [manifest.clone()]);
+            assert_eq!(proof.signed, std::slice::from_ref(&manifest));
             assert_eq!(proof.keys, [wanted.rules[0].keys[0].fingerprint()]);
         }
     }
