@@ -30,20 +30,20 @@ const MAX_SUBJECTS: usize = 256;
 
 /// An envelope, taken out of its bundle.
 #[derive(Debug)]
-pub(super) struct Envelope {
+pub struct Envelope {
     /// What is signed.
-    pub(super) payload: Vec<u8>,
+    pub payload: Vec<u8>,
     /// What it is.
     payload_type: String,
     /// Its signatures.
-    pub(super) signatures: Vec<Vec<u8>>,
+    pub signatures: Vec<Vec<u8>>,
 }
 
 /// Takes the envelope out of a bundle.
 ///
 /// Nothing outside of the envelope is signed, and nothing there is believed: not the hint of the key, not the key's
-/// name, not a certificate, whose dates then do not matter either.
-pub(super) fn open(bytes: &[u8]) -> Result<Envelope, String> {
+/// name, not a certificate, whose dates then do not matter either. The error says what is wrong with it.
+pub fn open(bytes: &[u8]) -> Result<Envelope, String> {
     let bundle = json::parse(bytes).map_err(|error| format!("it is no JSON: {error}"))?;
     match bundle.text_of("mediaType") {
         Some(BUNDLE_TYPE | BUNDLE_TYPE_OLD) => {}
@@ -84,56 +84,61 @@ pub(super) fn open(bytes: &[u8]) -> Result<Envelope, String> {
 
 impl Envelope {
     /// The bytes over which the signatures are made: the pre-authentication encoding of dsse, `protocol.md`.
-    pub(super) fn signed_bytes(&self) -> Vec<u8> {
+    pub fn signed_bytes(&self) -> Vec<u8> {
         let kind = &self.payload_type;
         let head = format!("DSSEv1 {} {kind} {} ", kind.len(), self.payload.len());
         [head.as_bytes(), &self.payload].concat()
     }
 
     /// The images that the statement is about, read once a signature was found good.
-    pub(super) fn subjects(&self) -> Result<Vec<Digest>, String> {
+    pub fn subjects(&self) -> Result<Vec<Digest>, String> {
         if self.payload_type != PAYLOAD_TYPE {
             let kind = &self.payload_type;
             return Err(format!(
                 "its envelope holds `{kind}`, expected `{PAYLOAD_TYPE}`"
             ));
         }
-        let statement = json::parse(&self.payload);
-        let statement = statement.map_err(|error| format!("its statement is no JSON: {error}"))?;
-        let lacks = |name: &str| format!("its statement lacks `{name}`");
-        let kind = statement.text_of("_type").ok_or_else(|| lacks("_type"))?;
-        if !STATEMENTS.contains(&kind) {
-            return Err(format!(
-                "its statement is a `{kind}`, expected `{}`",
-                STATEMENTS[0]
-            ));
-        }
-        let predicate = statement.text_of("predicateType");
-        let predicate = predicate.ok_or_else(|| lacks("predicateType"))?;
-        if predicate != PREDICATE {
-            return Err(format!(
-                "it states `{predicate}`, which is no signature of an image"
-            ));
-        }
-        let subjects = statement.get("subject").and_then(Json::list);
-        let subjects = subjects.ok_or_else(|| lacks("subject"))?;
-        if subjects.len() > MAX_SUBJECTS {
-            let n = subjects.len();
-            return Err(format!(
-                "its statement is about {n} things, expected at most {MAX_SUBJECTS}"
-            ));
-        }
-        let mut digests = Vec::new();
-        for subject in subjects {
-            let known = subject.get("digest").and_then(Json::members);
-            for (algorithm, value) in known.ok_or_else(|| lacks("subject.digest"))? {
-                // Other algorithms may stand there, and do not name what is pulled.
-                let value = value.text().ok_or_else(|| lacks("subject.digest"))?;
-                digests.extend(format!("{algorithm}:{value}").parse::<Digest>().ok());
-            }
-        }
-        Ok(digests)
+        subjects(&self.payload)
     }
+}
+
+/// The digests that a statement is about. The error says why it is no image's signature.
+pub fn subjects(statement: &[u8]) -> Result<Vec<Digest>, String> {
+    let statement = json::parse(statement);
+    let statement = statement.map_err(|error| format!("its statement is no JSON: {error}"))?;
+    let lacks = |name: &str| format!("its statement lacks `{name}`");
+    let kind = statement.text_of("_type").ok_or_else(|| lacks("_type"))?;
+    if !STATEMENTS.contains(&kind) {
+        return Err(format!(
+            "its statement is a `{kind}`, expected `{}`",
+            STATEMENTS[0]
+        ));
+    }
+    let predicate = statement.text_of("predicateType");
+    let predicate = predicate.ok_or_else(|| lacks("predicateType"))?;
+    if predicate != PREDICATE {
+        return Err(format!(
+            "it states `{predicate}`, which is no signature of an image"
+        ));
+    }
+    let subjects = statement.get("subject").and_then(Json::list);
+    let subjects = subjects.ok_or_else(|| lacks("subject"))?;
+    if subjects.len() > MAX_SUBJECTS {
+        let n = subjects.len();
+        return Err(format!(
+            "its statement is about {n} things, expected at most {MAX_SUBJECTS}"
+        ));
+    }
+    let mut digests = Vec::new();
+    for subject in subjects {
+        let known = subject.get("digest").and_then(Json::members);
+        for (algorithm, value) in known.ok_or_else(|| lacks("subject.digest"))? {
+            // Other algorithms may stand there, and do not name what is pulled.
+            let value = value.text().ok_or_else(|| lacks("subject.digest"))?;
+            digests.extend(format!("{algorithm}:{value}").parse::<Digest>().ok());
+        }
+    }
+    Ok(digests)
 }
 
 /// Bytes written as base64, in either alphabet. dsse, `envelope.md`: "Either standard or URL-safe".

@@ -15,17 +15,17 @@ const KIND: &str = "cosign container image signature";
 
 /// What a payload says.
 #[derive(Debug)]
-pub(super) struct Payload {
+pub struct Payload {
     /// The manifest that is signed.
-    pub(super) digest: Digest,
+    pub digest: Digest,
     /// The repository or image that it was signed as.
-    pub(super) name: String,
+    pub name: String,
 }
 
-/// Reads a payload, whose signature is good already.
+/// Reads a payload, whose signature is good already. The error says what is wrong with it.
 ///
 /// What is critical must be understood, so there an unknown member is an error; `optional` may hold anything.
-pub(super) fn parse(bytes: &[u8]) -> Result<Payload, String> {
+pub fn parse(bytes: &[u8]) -> Result<Payload, String> {
     let payload = json::parse(bytes).map_err(|error| format!("its payload is no JSON: {error}"))?;
     let only = |value: &Json, known: &[&str]| match value.stranger(known) {
         Some(name) => Err(format!("its payload has the unknown member `{name}`")),
