@@ -26,7 +26,7 @@ struct Topic {
 }
 
 /// All topics, in the order in which a newcomer would read them.
-const TOPICS: [Topic; 14] = [
+const TOPICS: [Topic; 15] = [
     topic("engines", include_str!("engines.md")),
     topic("gpu", include_str!("gpu.md")),
     topic("hpc", include_str!("hpc.md")),
@@ -34,6 +34,7 @@ const TOPICS: [Topic; 14] = [
     topic("users", include_str!("users.md")),
     topic("network", include_str!("network.md")),
     topic("registries", include_str!("registries.md")),
+    topic("trust", include_str!("trust.md")),
     topic("site", include_str!("site.md")),
     topic("config", include_str!("config.md")),
     topic("files", include_str!("files.md")),

@@ -459,3 +459,23 @@ fn a_policy_that_cannot_be_read_refuses() {
         whole(&error)
     );
 }
+
+/// What help and the module's own description show can be written so.
+#[test]
+fn the_examples_of_the_documentation_are_right() {
+    let help = include_str!("../../../src/cli/help/trust.md");
+    let module = include_str!("../../../src/trust/mod.rs")
+        .replace("//! ", "")
+        .replace("//!", "");
+    let path = HostPath::new("/etc/coracle/trust.toml");
+    let mut n_examples = 0;
+    for block in help.split("```").chain(module.split("```")) {
+        let text = block.strip_prefix("toml").unwrap_or(block);
+        if text.contains("[scope.") && !text.contains("$ ") {
+            let parsed = TrustFile::parse(text.as_bytes(), &path, Whose::System);
+            assert!(parsed.is_ok(), "{}", whole(&parsed.expect_err("wrong")));
+            n_examples += 1;
+        }
+    }
+    assert_eq!(n_examples, 2);
+}
