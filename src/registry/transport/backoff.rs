@@ -48,7 +48,7 @@ struct Closed {
 }
 
 impl Hosts {
-    /// No host closes itself for longer than we would wait: what is longer is the answer to whoever asked.
+    /// A host that asks for more than we would wait is not waited for: each transfer shall hear it, and fail at once.
     fn heard(
         &mut self,
         host: &Origin,
@@ -57,6 +57,9 @@ impl Hosts {
         patience: Patience,
         now: Instant,
     ) {
+        if asked.is_some_and(|asked| asked > patience.longest_wait()) {
+            return;
+        }
         let is_complaint = status == 429 || (status == 503 && asked.is_some());
         if !is_complaint {
             // What was on its way when the host closed says nothing of whether it is open.
@@ -133,8 +136,11 @@ mod tests {
         let later = now + seconds(1);
         hosts.heard(&busy, 429, None, patience, later);
         assert_eq!(hosts.left(&busy, later), Some(seconds(2)));
-        hosts.heard(&busy, 503, Some(seconds(1 << 40)), patience, later);
+        hosts.heard(&busy, 503, Some(seconds(120)), patience, later);
         assert_eq!(hosts.left(&busy, later), Some(seconds(120)));
+        let evening = later + seconds(120);
+        hosts.heard(&busy, 429, Some(seconds(121)), patience, evening);
+        assert_eq!(hosts.left(&busy, evening), None, "nobody waits that long");
     }
 
     #[test]
