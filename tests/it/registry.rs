@@ -11,7 +11,7 @@ mod proxy;
 mod search;
 mod secrets;
 pub(crate) mod server;
-mod shelf;
+pub(crate) mod shelf;
 mod tls;
 
 use std::io::Read;
