@@ -273,6 +273,24 @@ fn a_token_that_expires_in_mid_blob_is_renewed_and_the_blob_goes_on() {
 }
 
 #[test]
+fn threads_that_ask_at_once_share_one_token() {
+    let server = with_service(|_| token("good"));
+    let options = options(&[&server], Login::Given(credential()));
+    let reference = reference(&server, ":1");
+    let registry = Registry::new(&reference, &options, &Silent);
+    std::thread::scope(|scope| {
+        for _thread in 0..8 {
+            scope.spawn(|| {
+                registry
+                    .manifest(&reference)
+                    .expect("there is a token for all")
+            });
+        }
+    });
+    assert_eq!(for_tokens(&server).len(), 1);
+}
+
+#[test]
 fn a_token_service_that_is_busy_is_asked_again() {
     let times = AtomicUsize::new(0);
     let server = with_service(move |_| match times.fetch_add(1, Ordering::SeqCst) {
