@@ -287,7 +287,10 @@ impl Config {
                 continue;
             };
             let text = match value {
-                Value::List(items) => items.join(":".as_ref()),
+                Value::List(items) => {
+                    let items = self.expanded(name).unwrap_or_else(|_| items.clone());
+                    items.join(":".as_ref())
+                }
                 Value::Text(text) => text.clone(),
                 _ => continue,
             };

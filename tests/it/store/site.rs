@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::registry::server::Server;
 use crate::registry::shelf::{Shelf, layer};
-use crate::support::{Output, Registry, Run, Sandbox, require};
+use crate::support::{Feature, Output, Registry, Run, Sandbox, require};
 
 /// A store that belongs to root, and a plain user who reads it.
 struct Site {
@@ -223,6 +223,17 @@ fn an_image_of_a_site_is_used_without_a_copy_and_nothing_is_written_there() {
         let run = ["run", "--rm", "--engine", engine, &image, "sh", "-ec"];
         let script = "cat /etc/passwd >/dev/null; touch /tmp/a /etc/new /root/x; rm -r /var/lib/dpkg; answer";
         let run = site.user(run).arguments([script]).run();
+        run.exits(42).mentions("forty-two");
+    }
+    let has_subids = Feature::SubIds.probe().is_ok();
+    for userns in ["keep-id", "subids"]
+        .into_iter()
+        .take(1 + usize::from(has_subids))
+    {
+        let run = [
+            "run", "--rm", "--engine", "ns", "--userns", userns, &image, "answer",
+        ];
+        let run = site.user(run).run();
         run.exits(42).mentions("forty-two");
     }
     site.user(["create", "--name", "boat", &image])
