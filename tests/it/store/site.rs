@@ -182,6 +182,35 @@ fn is_open(store: &Path) {
     }
 }
 
+/// Runs the site's image from a read-only file system, by both engines, and with every kind of ids.
+#[track_caller]
+fn runs_by_every_engine(site: &Site) {
+    let image = site.image();
+    let mount = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && exec \"$@\"";
+    let run = site.user(["run", "--rm", "--engine", "ns", &image, "answer"]);
+    let prefix = ["unshare", "-m", "sh", "-c", mount].map(str::to_owned);
+    let store = site.store.display().to_string();
+    let run = run.behind(prefix.into_iter().chain([store]));
+    run.run().exits(42).mentions("forty-two");
+    for engine in ["ns", "proot"] {
+        let run = ["run", "--rm", "--engine", engine, &image, "sh", "-ec"];
+        let script = "cat /etc/passwd >/dev/null; touch /tmp/a /etc/new /root/x; rm -r /var/lib/dpkg; answer";
+        let run = site.user(run).arguments([script]).run();
+        run.exits(42).mentions("forty-two");
+    }
+    let has_subids = Feature::SubIds.probe().is_ok();
+    for userns in ["keep-id", "subids"]
+        .into_iter()
+        .take(1 + usize::from(has_subids))
+    {
+        let run = [
+            "run", "--rm", "--engine", "ns", "--userns", userns, &image, "answer",
+        ];
+        let run = site.user(run).run();
+        run.exits(42).mentions("forty-two");
+    }
+}
+
 #[test]
 fn an_image_of_a_site_is_used_without_a_copy_and_nothing_is_written_there() {
     require!(Fixtures, DockerRegistry, UserNamespaces, Root);
@@ -213,29 +242,7 @@ fn an_image_of_a_site_is_used_without_a_copy_and_nothing_is_written_there() {
         .run()
         .exits(2)
         .complains("which is only read");
-    let mount = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && exec \"$@\"";
-    let run = site.user(["run", "--rm", "--engine", "ns", &image, "answer"]);
-    let prefix = ["unshare", "-m", "sh", "-c", mount].map(str::to_owned);
-    let store = site.store.display().to_string();
-    let run = run.behind(prefix.into_iter().chain([store]));
-    run.run().exits(42).mentions("forty-two");
-    for engine in ["ns", "proot"] {
-        let run = ["run", "--rm", "--engine", engine, &image, "sh", "-ec"];
-        let script = "cat /etc/passwd >/dev/null; touch /tmp/a /etc/new /root/x; rm -r /var/lib/dpkg; answer";
-        let run = site.user(run).arguments([script]).run();
-        run.exits(42).mentions("forty-two");
-    }
-    let has_subids = Feature::SubIds.probe().is_ok();
-    for userns in ["keep-id", "subids"]
-        .into_iter()
-        .take(1 + usize::from(has_subids))
-    {
-        let run = [
-            "run", "--rm", "--engine", "ns", "--userns", userns, &image, "answer",
-        ];
-        let run = site.user(run).run();
-        run.exits(42).mentions("forty-two");
-    }
+    runs_by_every_engine(&site);
     site.user(["create", "--name", "boat", &image])
         .run()
         .success();
