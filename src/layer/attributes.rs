@@ -38,6 +38,11 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// Whether there are extended attributes that may be set.
+    pub(super) fn has_xattrs(&self) -> bool {
+        self.xattrs.iter().any(|xattr| may_be_set(&xattr.name))
+    }
+
     /// Sets those extended attributes that may be set, and returns all others.
     pub(super) fn set_xattrs(&self, file: BorrowedFd<'_>) -> io::Result<Vec<Xattr>> {
         let mut refused = Vec::new();

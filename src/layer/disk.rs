@@ -1,21 +1,21 @@
 //! Writes into a staging directory that nobody else knows, relative to its descriptor.
 //!
 //! Every path walks only directories that we made ourselves: a tree has no name
-//! below a symbolic link. The last component is never followed either, and nothing
-//! that exists is opened for writing (`O_EXCL`).
+//! below a symbolic link, and links are made last. The last component is never
+//! followed either, and nothing that exists is opened for writing (`O_EXCL`).
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{self, FchmodatFlags, Mode, SFlag, UtimensatFlags};
 use nix::sys::time::TimeSpec;
-use nix::unistd;
+use nix::unistd::{self, UnlinkatFlags};
 
 use crate::base::fsx::{self, Context, PathError};
 use crate::layer::attributes::Attributes;
@@ -34,11 +34,28 @@ const NEW_FILE: OFlag = OFlag::O_WRONLY
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
 
+/// The mode with which directories are made: what most of them have in the end.
+const NEW_DIRECTORY: u32 = 0o755;
+/// The mode of a file of which the final one could not be asked for at once.
+const OURS: u32 = 0o600;
+/// What files and directories of ours may be asked for.
+const ALL: u32 = 0o777;
+
 /// A directory of ours that is being filled. Paths are relative to it.
 #[derive(Debug)]
 pub(super) struct Disk {
     root: OwnedFd,
     top: PathBuf,
+    /// Permission bits that a new file gets if it asks for them; of others nothing is known.
+    granted: u32,
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+pub(super) struct Draft {
+    file: File,
+    /// It has its final mode already.
+    has_mode: bool,
 }
 
 impl Disk {
@@ -48,8 +65,31 @@ impl Disk {
         // A umask may have taken away even our own rights.
         fsx::set_mode(top, 0o700)?;
         let root = nix::fcntl::open(top, DIRECTORY, Mode::empty()).context("open", top)?;
-        let top = top.to_owned();
-        Ok(Disk { root, top })
+        let mut disk = Disk {
+            root,
+            top: top.to_owned(),
+            granted: 0,
+        };
+        // What cannot be tried costs a change of mode for each file, no more.
+        disk.granted = disk.try_modes().unwrap_or(0);
+        Ok(disk)
+    }
+
+    /// Which mode bits a file has that asked for all of them, and can be written although
+    /// it asked for none of the right to write: umask, default ACLs and file systems with
+    /// ideas of their own decide, and no question but this one covers them all. It saves
+    /// a system call for each file, which is a round trip on a network file system.
+    fn try_modes(&self) -> nix::Result<u32> {
+        const NAME: &[u8] = b".modes";
+        let mut bits = [0; 2];
+        for (bits, asked) in bits.iter_mut().zip([ALL, 0o400]) {
+            let mode = Mode::from_bits_truncate(asked);
+            let file = openat(&self.root, NAME, NEW_FILE, mode)?;
+            let tried = unistd::write(&file, b"?").and_then(|_| stat::fstat(&file));
+            unistd::unlinkat(&self.root, NAME, UnlinkatFlags::NoRemoveDir)?;
+            *bits = tried?.st_mode & 0o7777;
+        }
+        Ok(if bits[1] == 0o400 { bits[0] & ALL } else { 0 })
     }
 
     /// A path as the host sees it, for messages.
@@ -57,44 +97,125 @@ impl Disk {
         self.top.join(OsStr::from_bytes(path))
     }
 
+    /// Where it lies.
+    pub(super) fn top(&self) -> &Path {
+        &self.top
+    }
+
     /// Makes a directory that is ours to enter whatever the umask says.
     pub(super) fn make_directory(&self, path: &[u8]) -> Result<(), PathError> {
-        stat::mkdirat(&self.root, path, Mode::S_IRWXU)
-            .and_then(|()| self.change_mode(path, Mode::S_IRWXU))
+        let mode = Mode::from_bits_truncate(NEW_DIRECTORY);
+        stat::mkdirat(&self.root, path, mode)
+            .and_then(|()| match self.grants(NEW_DIRECTORY) {
+                true => Ok(()),
+                false => self.change_mode(path, mode),
+            })
             .context("create directory", self.shown(path))
     }
 
-    /// Opens a directory; the root for the empty path.
-    pub(super) fn open_directory(&self, path: &[u8]) -> Result<OwnedFd, PathError> {
-        let name = if path.is_empty() { b"." } else { path };
-        openat(&self.root, name, DIRECTORY, Mode::empty()).context("open", self.shown(path))
+    fn grants(&self, mode: u32) -> bool {
+        mode & !self.granted == 0
     }
 
-    /// Makes an empty file for writing.
-    pub(super) fn make_file(&self, path: &[u8]) -> Result<File, PathError> {
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        let file = openat(&self.root, path, NEW_FILE, mode);
-        file.map(File::from).context("create", self.shown(path))
+    /// Gives a directory that we made its attributes; the root for the empty path.
+    /// Returns the extended attributes that were not set.
+    pub(super) fn settle_directory(
+        &self,
+        path: &[u8],
+        attributes: &Attributes<'_>,
+    ) -> Result<Vec<Xattr>, PathError> {
+        let name = if path.is_empty() { b"." } else { path };
+        let settle = || {
+            let mut refused = Vec::new();
+            if attributes.has_xattrs() {
+                let directory = openat(&self.root, name, DIRECTORY, Mode::empty())?;
+                refused = attributes.set_xattrs(directory.as_fd())?;
+            }
+            if attributes.disk_mode != NEW_DIRECTORY || path.is_empty() {
+                self.change_mode(name, Mode::from_bits_truncate(attributes.disk_mode))?;
+            }
+            self.change_time(name, attributes.mtime)?;
+            Ok(refused)
+        };
+        settle().map_err(|source: io::Error| PathError {
+            operation: "finish",
+            path: self.shown(path),
+            source,
+        })
+    }
+
+    /// Makes an empty file that is going to have `attributes`.
+    pub(super) fn make_file(
+        &self,
+        path: &[u8],
+        attributes: &Attributes<'_>,
+    ) -> Result<Draft, PathError> {
+        // A user attribute needs the right to write, whatever the descriptor may. xattr(7).
+        let has_mode = self.grants(attributes.disk_mode) && !attributes.has_xattrs();
+        let mode = if has_mode { attributes.disk_mode } else { OURS };
+        let file = openat(
+            &self.root,
+            path,
+            NEW_FILE,
+            Mode::from_bits_truncate(mode & ALL),
+        );
+        let file = file.map(File::from).context("create", self.shown(path))?;
+        Ok(Draft { file, has_mode })
+    }
+
+    /// Removes a file.
+    pub(super) fn remove_file(&self, path: &[u8]) -> Result<(), PathError> {
+        unistd::unlinkat(&self.root, path, UnlinkatFlags::NoRemoveDir)
+            .context("remove", self.shown(path))
+    }
+
+    /// Removes an empty directory.
+    pub(super) fn remove_directory(&self, path: &[u8]) -> Result<(), PathError> {
+        unistd::unlinkat(&self.root, path, UnlinkatFlags::RemoveDir)
+            .context("remove directory", self.shown(path))
+    }
+
+    /// Moves a file to `to` below `other`, where nothing may be. Nobody else writes there,
+    /// so that it is enough to look; `RENAME_NOREPLACE` is refused by NFS. renameat2(2).
+    pub(super) fn move_file(&self, path: &[u8], other: &Disk, to: &[u8]) -> Result<(), PathError> {
+        let there = stat::fstatat(&other.root, to, AtFlags::AT_SYMLINK_NOFOLLOW);
+        match there {
+            Err(Errno::ENOENT) => renameat(&self.root, path, &other.root, to),
+            Ok(_) => Err(Errno::EEXIST),
+            Err(error) => Err(error),
+        }
+        .context("create", other.shown(to))
     }
 
     /// Gives the file `path` a second name. Where the file system refuses, because
-    /// it has no links or no more of them, makes a copy and returns it, still without attributes.
-    pub(super) fn link(&self, path: &[u8], second: &[u8]) -> Result<Option<File>, PathError> {
+    /// it has no links or no more of them, makes a copy and returns it.
+    pub(super) fn link(
+        &self,
+        path: &[u8],
+        second: &[u8],
+        attributes: &Attributes<'_>,
+    ) -> Result<Option<Draft>, PathError> {
         match unistd::linkat(&self.root, path, &self.root, second, AtFlags::empty()) {
             Ok(()) => Ok(None),
             Err(Errno::EMLINK | Errno::EXDEV | Errno::EPERM | Errno::EOPNOTSUPP) => {
-                self.copy(path, second).map(Some)
+                self.copy(path, second, attributes).map(Some)
             }
             Err(error) => Err(error).context("link to", self.shown(second)),
         }
     }
 
-    fn copy(&self, path: &[u8], second: &[u8]) -> Result<File, PathError> {
+    /// Makes a file `second` with the content of `path`, which is going to have `attributes`.
+    pub(super) fn copy(
+        &self,
+        path: &[u8],
+        second: &[u8],
+        attributes: &Attributes<'_>,
+    ) -> Result<Draft, PathError> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let from = openat(&self.root, path, flags, Mode::empty());
         let mut from = from.map(File::from).context("open", self.shown(path))?;
-        let mut to = self.make_file(second)?;
-        io::copy(&mut from, &mut to).context("copy to", self.shown(second))?;
+        let mut to = self.make_file(second, attributes)?;
+        io::copy(&mut from, &mut to.file).context("copy to", self.shown(second))?;
         Ok(to)
     }
 
@@ -135,22 +256,27 @@ impl Disk {
     }
 }
 
-/// Gives an open file or directory its attributes and closes it. Returns the
-/// extended attributes that were not set.
-///
-/// Closing is checked: NFS and Lustre report a full quota only there.
-pub(super) fn settle(
-    file: impl Into<OwnedFd>,
-    attributes: &Attributes<'_>,
-) -> io::Result<Vec<Xattr>> {
-    let file = file.into();
-    // Before the mode: a user attribute needs the right to write. xattr(7).
-    let refused = attributes.set_xattrs(file.as_fd())?;
-    stat::fchmod(&file, Mode::from_bits_truncate(attributes.disk_mode))?;
-    let time = time_spec(attributes.mtime);
-    stat::futimens(&file, &time, &time)?;
-    unistd::close(file)?;
-    Ok(refused)
+impl Draft {
+    /// Appends `bytes`.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    /// Gives the file its attributes and closes it. Returns the extended attributes that
+    /// were not set.
+    ///
+    /// Closing is checked: NFS and Lustre report a full quota only there.
+    pub(super) fn settle(self, attributes: &Attributes<'_>) -> io::Result<Vec<Xattr>> {
+        let refused = attributes.set_xattrs(self.file.as_fd())?;
+        if !self.has_mode {
+            let mode = Mode::from_bits_truncate(attributes.disk_mode);
+            stat::fchmod(&self.file, mode)?;
+        }
+        let time = time_spec(attributes.mtime);
+        stat::futimens(&self.file, &time, &time)?;
+        unistd::close(self.file)?;
+        Ok(refused)
+    }
 }
 
 fn time_spec(time: Time) -> TimeSpec {

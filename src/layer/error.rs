@@ -1,6 +1,7 @@
 //! How a layer can fail us: the ways in which its bytes lie, and what stopped us around them.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::base::digest::Mismatch;
 use crate::base::fault::{Fault, Kind};
@@ -23,6 +24,19 @@ pub enum LayerError {
     /// The host's file system failed.
     #[error(transparent)]
     Disk(#[from] PathError),
+    /// The tree gets larger than the file system has room for.
+    #[error("the tree has {written} bytes so far, and the file system of `{}` has {left} left", dir.display())]
+    NoRoom {
+        /// Where it is written.
+        dir: PathBuf,
+        /// Bytes written so far.
+        written: u64,
+        /// Bytes that are left.
+        left: u64,
+    },
+    /// Another layer has failed, and the tree is not going to be.
+    #[error("the layer was given up because another one failed")]
+    Stopped,
     /// A file that coracle wrote itself is not as it was written.
     #[error("the {what} is damaged: {reason}")]
     Damaged {
@@ -38,6 +52,7 @@ impl Fault for LayerError {
         match self {
             LayerError::Disk(error) => error.kind(),
             LayerError::Stream(error) => stream_kind(error),
+            LayerError::NoRoom { .. } | LayerError::Stopped => Kind::Storage,
             LayerError::Input { .. } | LayerError::Damaged { .. } => Kind::Integrity,
         }
     }
@@ -45,7 +60,10 @@ impl Fault for LayerError {
     fn hints(&self) -> Vec<String> {
         match self {
             LayerError::Disk(error) => error.hints(),
-            LayerError::Stream(_) | LayerError::Damaged { .. } => Vec::new(),
+            LayerError::NoRoom { .. } => vec![
+                "free space, run `coracle gc`, or set CORACLE_HOME to a directory with room".into(),
+            ],
+            LayerError::Stream(_) | LayerError::Damaged { .. } | LayerError::Stopped => Vec::new(),
             LayerError::Input { .. } => {
                 vec!["the image itself is malformed: tell those who built it".into()]
             }

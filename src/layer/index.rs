@@ -39,9 +39,18 @@ pub struct LayerIndex {
 /// A caller who wants the diffID wraps `reader` in a hash: every byte passes by,
 /// also those after the end of the archive, which the diffID covers.
 pub fn scan(reader: impl Read) -> Result<LayerIndex, LayerError> {
+    scan_with(reader, |_, _| Ok(()))
+}
+
+/// As [`scan`]; hands each entry to `each`, which may read its content.
+pub(super) fn scan_with<R: Read>(
+    reader: R,
+    mut each: impl FnMut(&Entry, &mut Archive<R>) -> Result<(), LayerError>,
+) -> Result<LayerIndex, LayerError> {
     let mut archive = Archive::new(reader);
     let mut entries = Vec::new();
     while let Some(entry) = archive.next_entry()? {
+        each(&entry, &mut archive)?;
         entries.push(entry);
     }
     let size = archive.drain()?;

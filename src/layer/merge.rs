@@ -36,9 +36,11 @@ pub struct MergedTree<'a> {
 ///
 /// Fails where a layer is ambiguous or impossible, such as a hard link to nothing
 /// or symbolic links in a circle; paths never leave the tree.
-pub fn merge(layers: &[LayerIndex]) -> Result<MergedTree<'_>, LayerError> {
+pub fn merge<'a>(
+    layers: impl IntoIterator<Item = &'a LayerIndex>,
+) -> Result<MergedTree<'a>, LayerError> {
     let mut trie = Trie::new();
-    for (layer, index) in layers.iter().enumerate() {
+    for (layer, index) in layers.into_iter().enumerate() {
         apply(&mut trie, layer, &index.entries)?;
     }
     Ok(flatten(trie))
@@ -158,18 +160,6 @@ fn flatten(trie: Trie<'_>) -> MergedTree<'_> {
 }
 
 impl<'a> MergedTree<'a> {
-    /// The number of names, the root included.
-    pub fn entries(&self) -> u64 {
-        self.names.len() as u64
-    }
-
-    /// Bytes of all files that survive, each content counted once.
-    pub fn content_bytes(&self) -> u64 {
-        let mut seen = HashSet::new();
-        let sizes = self.names.iter().filter(|name| seen.insert(name.content));
-        sizes.filter_map(|name| Some(self.entry(name)?.size)).sum()
-    }
-
     /// The entry that describes a name; none for an implied directory.
     pub(super) fn entry(&self, name: &Name<'_>) -> Option<&'a Entry> {
         self.contents[name.content].entry

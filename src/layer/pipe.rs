@@ -1,19 +1,20 @@
-//! Moves a reader into a thread of its own, so that inflating, hashing and
-//! writing a layer go on at the same time.
+//! Pieces of bytes on their way from one thread to another, so that fetching, inflating,
+//! hashing and writing a layer go on at the same time.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::layer::codec::Bytes;
 
 /// Bytes per piece: large enough that the hand-over costs nothing.
-const PIECE: usize = 256 << 10;
-/// Pieces under way; with this the thread needs about 2 MiB.
+pub const PIECE: usize = 256 << 10;
+/// Pieces under way; with this a pipe needs about 2 MiB.
 const PIECES: usize = 8;
 
-/// What a thread has read ahead. Dropping it ends the thread at its next piece.
-struct Pipe {
-    /// Filled pieces; an empty one is the end. Without one the thread has died.
+/// The end that is read. Dropping it tells whoever fills the other end.
+#[derive(Debug)]
+pub struct Pipe {
+    /// Filled pieces; an empty one is the end. Without one the other end has died.
     filled: Receiver<io::Result<Vec<u8>>>,
     /// Pieces on their way back, to be filled again.
     used: SyncSender<Vec<u8>>,
@@ -22,67 +23,95 @@ struct Pipe {
     ended: bool,
 }
 
-/// Reads `reader` ahead in a thread; where none can be started, `reader` comes back as it is.
-pub fn threaded(reader: Bytes) -> Bytes {
-    let (to_us, filled) = sync_channel(PIECES);
+/// The end that is filled. Dropping it without [`Filler::end`] is an error for whoever reads.
+#[derive(Debug)]
+pub struct Filler {
+    to: SyncSender<io::Result<Vec<u8>>>,
+    back: Receiver<Vec<u8>>,
+}
+
+/// Both ends of a new pipe.
+pub fn pipe() -> (Filler, Pipe) {
+    let (to, filled) = sync_channel(PIECES);
     let (used, back) = sync_channel(PIECES + 1);
-    // The reader follows the thread, so that it is not lost with a thread that did not start.
-    let (hand_over, taken) = sync_channel::<Bytes>(1);
-    let started = std::thread::Builder::new()
-        .name("read-ahead".into())
-        .spawn(move || taken.recv().map(|reader| pump(reader, &to_us, &back)));
-    if started.is_err() {
-        return reader;
-    }
-    let _a_dead_thread_shows_when_we_read = hand_over.send(reader);
-    Box::new(Pipe {
+    let pipe = Pipe {
         filled,
         used,
         piece: Vec::new(),
         taken: 0,
         ended: false,
-    })
+    };
+    (Filler { to, back }, pipe)
 }
 
-fn pump(mut reader: impl Read, to: &SyncSender<io::Result<Vec<u8>>>, back: &Receiver<Vec<u8>>) {
+/// Reads `reader` ahead in a thread; where none can be started, `reader` comes back as it is.
+pub fn threaded(reader: Bytes) -> Bytes {
+    let (filler, pipe) = pipe();
+    // The reader follows the thread, so that it is not lost with a thread that did not start.
+    let (hand_over, taken) = sync_channel::<Bytes>(1);
+    let started = std::thread::Builder::new()
+        .name("read-ahead".into())
+        .spawn(move || taken.recv().map(|reader| pump(reader, filler)));
+    if started.is_err() {
+        return reader;
+    }
+    let _a_dead_thread_shows_when_we_read = hand_over.send(reader);
+    Box::new(pipe)
+}
+
+fn pump(mut reader: impl Read, filler: Filler) {
     loop {
-        let mut piece = match back.try_recv() {
-            Ok(piece) => piece,
-            Err(TryRecvError::Empty) => vec![0; PIECE],
-            Err(TryRecvError::Disconnected) => return,
-        };
-        piece.resize(PIECE, 0);
-        let filled = fill(&mut reader, &mut piece).map(|count| {
-            piece.truncate(count);
-            piece
-        });
+        let mut piece = filler.piece();
+        let filled = filler.fill(&mut piece, &mut reader).map(|_| piece);
         let is_last = filled.as_ref().map_or(true, Vec::is_empty);
-        if to.send(filled).is_err() || is_last {
+        if filler.to.send(filled).is_err() || is_last {
             return;
         }
     }
 }
 
-/// Reads until `piece` is full or the end is reached, and returns how far it got.
-fn fill(reader: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < piece.len() {
-        match reader.read(&mut piece[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+impl Filler {
+    /// A piece to be filled; whatever was in it before is of no meaning.
+    pub fn piece(&self) -> Vec<u8> {
+        self.back.try_recv().unwrap_or_default()
     }
-    Ok(filled)
+
+    /// Reads into `piece` until it has [`PIECE`] bytes or the end is reached, and returns its length.
+    pub fn fill(&self, piece: &mut Vec<u8>, reader: &mut dyn Read) -> io::Result<usize> {
+        piece.resize(PIECE, 0);
+        let mut filled = 0;
+        while filled < piece.len() {
+            match reader.read(&mut piece[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        piece.truncate(filled);
+        Ok(filled)
+    }
+
+    /// Hands a piece over; an empty one is the end. It comes back where nobody reads any more.
+    pub fn send(&self, piece: Vec<u8>) -> Result<(), Vec<u8>> {
+        let sent = self.to.send(Ok(piece));
+        sent.map_err(|error| error.0.unwrap_or_default())
+    }
+
+    /// Says that this was all.
+    pub fn end(self) {
+        let _nobody_waits_for_it = self.send(Vec::new());
+    }
 }
 
 impl Pipe {
     fn next_piece(&mut self) -> io::Result<()> {
-        let dead = || io::Error::other("the thread that reads ahead has died");
-        let piece = self.filled.recv().map_err(|_| dead())??;
+        let dead = |_| io::Error::other("the thread that reads ahead has died");
+        let piece = self.filled.recv().map_err(dead)??;
         let old = std::mem::replace(&mut self.piece, piece);
-        let _full_or_gone_means_it_is_freed = self.used.try_send(old);
+        if old.capacity() > 0 {
+            let _full_or_gone_means_it_is_freed = self.used.try_send(old);
+        }
         self.taken = 0;
         self.ended = self.piece.is_empty();
         Ok(())

@@ -83,6 +83,34 @@ impl<R: Read> Archive<R> {
         }
     }
 
+    /// The next bytes of the current entry's content, without copying them; none at its end.
+    /// [`Archive::pass`] moves on. An early end of the archive is an error.
+    pub fn piece(&mut self) -> Result<&[u8], LayerError> {
+        if self.content == 0 {
+            return Ok(&[]);
+        }
+        let buffer = loop {
+            match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(LayerError::Stream(error)),
+                // Asked for again, because the borrow of the first answer would outlive the loop.
+                Ok(_) => break self.input.buffer(),
+            }
+        };
+        if buffer.is_empty() {
+            return Err(at(self.position, Lie::Truncated("an entry's content")));
+        }
+        let most = usize::try_from(self.content).unwrap_or(usize::MAX);
+        Ok(&buffer[..buffer.len().min(most)])
+    }
+
+    /// Moves past `count` bytes of what [`Archive::piece`] gave.
+    pub fn pass(&mut self, count: usize) {
+        self.input.consume(count);
+        self.position += count as u64;
+        self.content -= count as u64;
+    }
+
     /// Reads on to the end of the stream, which may lie behind the end of the
     /// archive, and returns the number of bytes of it all. A reader below that
     /// hashes or verifies has then seen everything.

@@ -188,6 +188,11 @@ impl BlobWriter {
         self.written
     }
 
+    /// Opens what is there already for reading.
+    pub fn reader(&self) -> Result<File> {
+        Ok(fsx::open(self.private.clone().unwrap_or_default())?)
+    }
+
     /// Checks size and digest, makes the bytes durable and gives them their name.
     /// Whether somebody else did so meanwhile makes no difference.
     pub fn commit(mut self) -> Result<()> {

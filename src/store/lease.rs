@@ -101,7 +101,12 @@ impl Lease {
     /// Starts to extract the tree with this chain ID.
     pub fn begin_tree(&self, chain: &Digest) -> Result<StagingTree> {
         self.claim(&tree_name(chain))?;
-        StagingTree::create(&self.store, chain)
+        StagingTree::create(&self.store, &tree_name(chain))
+    }
+
+    /// Starts to extract a tree whose chain ID is not known before its end.
+    pub fn begin_nameless_tree(&self) -> Result<StagingTree> {
+        StagingTree::create(&self.store, "tree")
     }
 
     /// Says that `source` means this image from now on. All its content must be here.

@@ -217,20 +217,19 @@ fn sidecar_digest(path: &HostPath) -> Result<Option<Digest>> {
 #[derive(Debug)]
 pub struct StagingTree {
     store: Store,
-    chain: Digest,
     /// `None` once it is published.
     private: Option<PathBuf>,
 }
 
 impl StagingTree {
-    pub(super) fn create(store: &Store, chain: &Digest) -> Result<StagingTree> {
-        store.sweep_attempts(&tree_name(chain))?;
+    /// In a directory whose private name begins with `what`.
+    pub(super) fn create(store: &Store, what: &str) -> Result<StagingTree> {
+        store.sweep_attempts(what)?;
         let ingest = store.layout.ingest();
-        let private = Creator::current().private_name(&ingest, &tree_name(chain))?;
+        let private = Creator::current().private_name(&ingest, what)?;
         fsx::create_dir(&private, 0o755)?;
         Ok(StagingTree {
             store: store.clone(),
-            chain: chain.clone(),
             private: Some(private),
         })
     }
@@ -249,10 +248,10 @@ impl StagingTree {
         HostPath::new(self.private.clone().unwrap_or_default())
     }
 
-    /// Makes the tree durable and gives it its name. `extent` is what was written, by
-    /// the count of whoever wrote it. Where another process was faster, its tree is
+    /// Makes the tree durable and gives it the name of `chain`, which must be claimed. `extent` is
+    /// what was written, by the count of whoever wrote it. Where another process was faster, its tree is
     /// returned and ours removed.
-    pub fn publish(mut self, extent: Extent) -> Result<Tree> {
+    pub fn publish(mut self, chain: &Digest, extent: Extent) -> Result<Tree> {
         let dir = self.dir();
         let mut marker = Marker {
             extent,
@@ -264,19 +263,18 @@ impl StagingTree {
         }
         fsx::write_private(marker_path(&dir), &document(&marker), 0o644)?;
         self.store.open_tree(&dir)?;
-        let published = self.store.layout.tree(&self.chain);
+        let published = self.store.layout.tree(chain);
         let renamed = fsx::rename(&dir, &published);
         if renamed.is_ok() {
             self.private = None;
             fsx::sync_dir(self.store.layout.trees())?;
         }
         // Also after a failure: it may be that a race was lost, or that NFS lost the reply.
-        match (self.store.tree(&self.chain)?, renamed) {
+        match (self.store.tree(chain)?, renamed) {
             (Some(tree), _) => Ok(tree),
             (None, Err(error)) => Err(error.into()),
             (None, Ok(())) => Err(crate::store::StoreError::Vanished(format!(
-                "tree `{}`",
-                self.chain
+                "tree `{chain}`"
             ))),
         }
     }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use coracle::base::progress::Silent;
-use coracle::layer::{LayerError, LayerIndex, Sidecar, Unpacked, codec, merge, scan, unpack};
+use coracle::layer::{Extracted, Extraction, LayerError, Sidecar, codec};
 
 /// A directory that goes with everything in it. Beside the tree lies a canary that
 /// no layer may reach.
@@ -40,22 +40,37 @@ impl Lab {
         self.0.join("tree")
     }
 
-    /// Scans, merges and writes `layers`, each compressed in any way or not at all.
-    fn extract(&self, layers: &[Vec<u8>]) -> Result<Unpacked, LayerError> {
-        let open = |at: usize| codec::decompress(std::io::Cursor::new(layers[at].clone()));
-        let scan_one = |at| scan(open(at)?);
-        let indexes = (0..layers.len())
-            .map(scan_one)
-            .collect::<Result<Vec<LayerIndex>, _>>()?;
-        let merged = merge(&indexes)?;
-        unpack(&merged, &open, &self.tree(), &Silent)
+    /// Extracts `layers`, each compressed in any way or not at all.
+    fn extract(&self, layers: &[Vec<u8>]) -> Result<Extracted, LayerError> {
+        let order: Vec<usize> = (0..layers.len()).collect();
+        self.extract_in(&order, 0, layers)
+    }
+
+    /// The same, where layers arrive in this order and `n_writers` threads write small files.
+    fn extract_in(
+        &self,
+        order: &[usize],
+        n_writers: usize,
+        layers: &[Vec<u8>],
+    ) -> Result<Extracted, LayerError> {
+        let extraction = Extraction::begin(&self.tree(), n_writers)?;
+        let mut read = Vec::new();
+        for at in order {
+            let layer = codec::decompress(std::io::Cursor::new(layers[*at].clone()))?;
+            let layer = extraction.read(layer);
+            let layer = layer.map_err(|error| extraction.take_failure().unwrap_or(error))?;
+            read.push((*at, layer));
+        }
+        read.sort_by_key(|(at, _)| *at);
+        let layers: Vec<_> = read.iter().map(|(_, layer)| layer).collect();
+        extraction.finish(&layers, &Silent)
     }
 
     /// As [`Lab::extract`] of layers that are fine; returns the sidecar.
     fn extract_well(&self, layers: &[Vec<u8>]) -> Sidecar {
-        let unpacked = self.extract(layers);
-        let unpacked = unpacked.unwrap_or_else(|error| panic!("{}", whole_message(&error)));
-        Sidecar::decode(&unpacked.sidecar).expect("what we encoded can be decoded")
+        let extracted = self.extract(layers);
+        let extracted = extracted.unwrap_or_else(|error| panic!("{}", whole_message(&error)));
+        Sidecar::decode(&extracted.sidecar).expect("what we encoded can be decoded")
     }
 
     /// The tree, one line for each path: `dir/`, `file=content`, `link->target`, `pipe|`.

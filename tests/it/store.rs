@@ -84,7 +84,9 @@ fn put_tree(lease: &Lease, seed: &str) -> Digest {
     std::fs::write(staging.rootfs().join("file"), seed).expect("the staging tree is ours");
     std::fs::write(staging.sidecar(), "sidecar").expect("the staging tree is ours");
     let (entries, bytes) = (1, seed.len() as u64);
-    let tree = staging.publish(Extent { entries, bytes }).expect("publish");
+    let tree = staging
+        .publish(&chain, Extent { entries, bytes })
+        .expect("publish");
     assert_eq!(
         fsx::read(tree.rootfs.join("file"), 99).expect("it is there"),
         seed.as_bytes()

@@ -2,13 +2,14 @@
 
 use std::io::{self, Cursor, Read, Write};
 
-use crate::base::digest::{Algorithm, Digest};
+use crate::base::digest::Digest;
 use crate::base::fault::{BoxFault, Fault, Kind};
-use crate::layer::{LayerError, LayerIndex, codec};
+use crate::layer::{LayerError, ReadLayer, codec};
 use crate::oci::descriptor::Descriptor;
 use crate::oci::media;
+use crate::ops::pull::Input;
+use crate::ops::pull::keep::Growing;
 use crate::ops::pull::origin::blob_error;
-use crate::ops::pull::{Input, fetch};
 use crate::store::{Lease, Spool};
 
 /// Bytes moved at once.
@@ -27,10 +28,11 @@ impl Fault for Nothing {
     }
 }
 
-/// A layer that is in the store.
+/// A layer that is in the store, and its files in a tree that has no name yet.
 pub(super) struct Layer {
     pub(super) descriptor: Descriptor,
-    pub(super) index: LayerIndex,
+    pub(super) growing: Growing,
+    pub(super) read: ReadLayer,
     pub(super) diff_id: Digest,
 }
 
@@ -59,8 +61,8 @@ impl Layer {
 
     /// Reads what was written as a layer, and keeps it if it is one.
     pub(super) fn keep(spool: Spool, suffix: &str, lease: &Lease) -> Result<Layer, BoxFault> {
-        let scanned = fetch::scan(spool.reader()?, spool.written(), Algorithm::Sha256);
-        let (index, diff_id) = scanned.map_err(not_a_layer)?;
+        let growing = Growing::begin(lease.begin_nameless_tree()?)?;
+        let (read, diff_id) = growing.read(spool.reader()?, spool.written(), not_a_layer)?;
         let (digest, size) = lease.keep(spool)?;
         let descriptor = Descriptor {
             digest,
@@ -69,7 +71,8 @@ impl Layer {
         };
         Ok(Layer {
             descriptor,
-            index,
+            growing,
+            read,
             diff_id,
         })
     }

@@ -268,7 +268,7 @@ impl Work<'_> {
         };
         let keeper = Keeper::new(self.lease, self.progress);
         keeper.put_documents(&resolved)?;
-        keeper.build_tree(&resolved, &[layer.index])?;
+        keeper.keep_tree(&resolved, layer.growing, &[&layer.read])?;
         Ok(resolved)
     }
 

@@ -1,45 +1,42 @@
-//! Layers: fetched several at a time, and each hashed, stored, inflated and read at once.
+//! Layers: fetched several at a time, and each hashed, stored, inflated, read and written at once.
 //!
 //! Per layer three threads: one takes bytes from the origin, hashes them and writes them
-//! to the store; one inflates (`layer::pipe`); one reads the headers and hashes what the
-//! diffID covers. What the store has already is read from there.
+//! to the store; one inflates (`layer::pipe`); one reads the headers, hashes what the
+//! diffID covers, and writes the content of files into the tree. What the store has already,
+//! whole or in part, is read from there first. No layer is read twice.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use crate::base::crew::together;
 use crate::base::digest::{Algorithm, Digest, Hasher, Mismatch};
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::progress::{Progress, Track};
-use crate::layer::{self, LayerError, LayerIndex};
+use crate::layer::pipe::{Filler, pipe};
+use crate::layer::{self, Extraction, LayerError, ReadLayer};
 use crate::oci::descriptor::Descriptor;
 use crate::ops::pull::origin::{Origin, blob_error};
 use crate::ops::pull::resolve::Resolved;
 use crate::store::{BlobWriter, Lease};
 
-/// Bytes moved at once.
-const CHUNK: usize = 256 * 1024;
-/// Chunks that may wait for the inflating thread.
-const CHUNKS: usize = 8;
+/// The layers that were read, by digest.
+pub(in crate::ops) type Layers = HashMap<Digest, ReadLayer>;
 
-/// A layer's headers and its diffID.
-pub(in crate::ops) type Scanned = (LayerIndex, Digest);
-
-/// Brings all layers of an image into the store and returns their headers, lowest first.
-/// Each digest is fetched once, however often it occurs. The first failure stops all;
-/// what had arrived by then waits in the store for the next attempt.
+/// Brings all layers of an image into the store, and their files into `extraction`, should a
+/// tree be wanted; returns what was read for it. Each digest is fetched once, however often it
+/// occurs. The first failure stops all; what had arrived by then waits in the store for the next attempt.
 pub(in crate::ops) fn layers(
     origin: &dyn Origin,
     lease: &Lease,
     resolved: &Resolved,
+    extraction: Option<&Extraction>,
     parallel: usize,
     progress: &dyn Progress,
-) -> Result<Vec<LayerIndex>, BoxFault> {
+) -> Result<Layers, BoxFault> {
     let mut once: Vec<&Descriptor> = Vec::new();
     for layer in &resolved.manifest.layers {
         if !once.iter().any(|known| known.digest == layer.digest) {
@@ -49,11 +46,12 @@ pub(in crate::ops) fn layers(
     let fetch = Fetch {
         origin,
         lease,
+        extraction,
         progress,
         algorithms: algorithms(resolved),
         stopped: AtomicBool::new(false),
         failure: Mutex::default(),
-        scanned: Mutex::default(),
+        read: Mutex::default(),
     };
     let next = AtomicUsize::new(0);
     let n_fetchers = parallel.min(once.len()).max(1);
@@ -89,80 +87,104 @@ impl Fault for Stopped {
 struct Fetch<'a> {
     origin: &'a dyn Origin,
     lease: &'a Lease,
+    extraction: Option<&'a Extraction>,
     progress: &'a dyn Progress,
     algorithms: HashMap<Digest, Algorithm>,
     stopped: AtomicBool,
     failure: Mutex<Option<BoxFault>>,
-    scanned: Mutex<HashMap<Digest, Scanned>>,
+    read: Mutex<HashMap<Digest, Outcome>>,
 }
+
+/// A layer that was read, if for a tree, and its diffID.
+type Outcome = (Option<ReadLayer>, Digest);
 
 impl Fetch<'_> {
     /// Fetches and reads one layer; keeps the outcome.
     fn one(&self, layer: &Descriptor) {
-        if self.stopped.load(Ordering::Relaxed) {
+        if self.is_stopped() {
             return;
         }
         match self.fetch(layer) {
-            Ok(scanned) => {
-                let mut all = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
-                all.insert(layer.digest.clone(), scanned);
+            Ok(read) => {
+                let mut all = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+                all.insert(layer.digest.clone(), read);
             }
             Err(fault) => {
-                self.stopped.store(true, Ordering::Relaxed);
                 let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                first.get_or_insert(fault);
+                // Of a disk that failed under one of them, all layers complain.
+                let reason = self.extraction.and_then(Extraction::take_failure);
+                first.get_or_insert(reason.map_or(fault, BoxFault::from));
+                self.stopped.store(true, Ordering::Relaxed);
             }
         }
     }
 
-    fn fetch(&self, layer: &Descriptor) -> Result<Scanned, BoxFault> {
-        let label = layer.digest.short();
-        let track = self.progress.begin(label, Some(layer.size));
-        let algorithm = *self
-            .algorithms
-            .get(&layer.digest)
-            .unwrap_or(&Algorithm::Sha256);
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || self.extraction.is_some_and(Extraction::is_stopped)
+    }
+
+    fn fetch(&self, layer: &Descriptor) -> Result<Outcome, BoxFault> {
+        let track = self.progress.begin(layer.digest.short(), Some(layer.size));
+        let algorithm = self.algorithms.get(&layer.digest);
+        let algorithm = *algorithm.unwrap_or(&Algorithm::Sha256);
+        thread::scope(|scope| {
+            let (feed, fed) = pipe();
+            let reader = thread::Builder::new()
+                .name("read-layer".into())
+                .spawn_scoped(scope, move || {
+                    read(self.extraction, fed, layer.size, algorithm)
+                });
+            let reader = reader.map_err(LayerError::Stream)?;
+            let outcome = self.supply(layer, feed, &*track)?;
+            let read = reader.join().map_err(|_| died())??;
+            track.done(outcome);
+            Ok(read)
+        })
+    }
+
+    /// Feeds a layer to its reader: what the store has of it, then what the origin has,
+    /// which goes into the store. Says in a word which it was.
+    fn supply(
+        &self,
+        layer: &Descriptor,
+        feed: Filler,
+        track: &dyn Track,
+    ) -> Result<&'static str, BoxFault> {
         if self.lease.has_blob(&layer.digest, layer.size)? {
-            track.advance(layer.size);
-            let scanned = self.scan_stored(layer, algorithm)?;
-            track.done("present");
-            return Ok(scanned);
+            let mut file = self.lease.store().open_blob(&layer.digest)?;
+            self.copy(layer, &mut file, None, &feed, track)?;
+            feed.end();
+            return Ok("present");
         }
-        let scanned = match self.lease.resume(&layer.digest, layer.size)? {
+        let writer = match self.lease.resume(&layer.digest, layer.size)? {
             Some(writer) => {
-                track.advance(writer.written());
-                self.transfer(layer, writer, &*track, None)?;
-                self.scan_stored(layer, algorithm)?
+                self.copy(layer, &mut writer.reader()?, None, &feed, track)?;
+                writer
             }
-            None => {
-                let writer = self.lease.ingest(&layer.digest, layer.size)?;
-                let (feed, scanner) = scan_fed(layer.size, algorithm)?;
-                self.transfer(layer, writer, &*track, Some(feed))?;
-                scanner.join().map_err(|_| died())??
-            }
+            None => self.lease.ingest(&layer.digest, layer.size)?,
         };
-        track.done("pulled");
-        Ok(scanned)
+        self.transfer(layer, writer, &feed, track)?;
+        feed.end();
+        Ok("pulled")
     }
 
-    /// Takes the rest of a blob from the origin, into the store and to the scanner. The
-    /// digest is checked also where the scanner gave up early: if the bytes are wrong,
+    /// Takes the rest of a blob from the origin, into the store and to the reader. The
+    /// digest is checked also where the reader gave up early: if the bytes are wrong,
     /// that is what is wrong.
     fn transfer(
         &self,
         layer: &Descriptor,
         mut writer: BlobWriter,
+        feed: &Filler,
         track: &dyn Track,
-        feed: Option<Feed>,
     ) -> Result<(), BoxFault> {
-        match self.copy(layer, &mut writer, track, feed.as_ref()) {
-            Ok(()) => {
-                writer.commit()?;
-                if let Some(feed) = feed {
-                    feed.end();
-                }
-                Ok(())
-            }
+        let mut blob = self.origin.blob(layer, writer.written());
+        let copied = match &mut blob {
+            Ok(blob) => self.copy(layer, blob, Some(&mut writer), feed, track),
+            Err(_) => Ok(()),
+        };
+        match blob.map(drop).and(copied) {
+            Ok(()) => Ok(writer.commit()?),
             Err(fault) => {
                 if fault.kind() == Kind::Network {
                     writer.suspend();
@@ -172,61 +194,49 @@ impl Fetch<'_> {
         }
     }
 
+    /// Moves `bytes` to the reader, and into `writer` where there is one.
     fn copy(
         &self,
         layer: &Descriptor,
-        writer: &mut BlobWriter,
+        bytes: &mut dyn Read,
+        mut writer: Option<&mut BlobWriter>,
+        feed: &Filler,
         track: &dyn Track,
-        feed: Option<&Feed>,
     ) -> Result<(), BoxFault> {
         let object = format!("layer {}", layer.digest);
-        let mut reader = self.origin.blob(layer, writer.written())?;
+        let broken = |error| blob_error(error, &object);
+        // Where nobody reads any more, one piece goes round here.
+        let mut unread = None;
         loop {
-            if self.stopped.load(Ordering::Relaxed) {
+            if self.is_stopped() {
                 return Err(Stopped.into());
             }
-            let mut chunk = Vec::with_capacity(CHUNK);
-            let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
-            let count = read.map_err(|error| blob_error(error, &object))?;
-            if count == 0 {
+            let mut piece = match unread.take() {
+                Some(piece) => piece,
+                None => feed.piece(),
+            };
+            if feed.fill(&mut piece, bytes).map_err(broken)? == 0 {
                 return Ok(());
             }
-            writer
-                .write_all(&chunk)
-                .map_err(|error| blob_error(error, &object))?;
-            track.advance(count as u64);
-            if let Some(feed) = feed {
-                feed.send(chunk);
+            if let Some(writer) = &mut writer {
+                writer.write_all(&piece).map_err(broken)?;
             }
+            track.advance(piece.len() as u64);
+            unread = feed.send(piece).err();
         }
     }
 
-    fn scan_stored(&self, layer: &Descriptor, algorithm: Algorithm) -> Result<Scanned, BoxFault> {
-        let file = self.lease.store().open_blob(&layer.digest)?;
-        Ok(scan(file, layer.size, algorithm)?)
-    }
-
-    /// Compares every diffID, and puts the headers in the image's order.
-    fn finish(self, resolved: &Resolved) -> Result<Vec<LayerIndex>, BoxFault> {
-        if let Some(fault) = self
-            .failure
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
+    /// Compares every diffID.
+    fn finish(self, resolved: &Resolved) -> Result<Layers, BoxFault> {
+        let failure = self.failure.into_inner();
+        if let Some(fault) = failure.unwrap_or_else(PoisonError::into_inner) {
             return Err(fault);
         }
-        let scanned = self
-            .scanned
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut ordered = Vec::new();
-        for (layer, expected) in resolved
-            .manifest
-            .layers
-            .iter()
-            .zip(&resolved.config.rootfs.diff_ids)
-        {
-            let (index, got) = scanned.get(&layer.digest).ok_or_else(died)?;
+        let read = self.read.into_inner();
+        let read = read.unwrap_or_else(PoisonError::into_inner);
+        let layers = resolved.manifest.layers.iter();
+        for (layer, expected) in layers.zip(&resolved.config.rootfs.diff_ids) {
+            let (_, got) = read.get(&layer.digest).ok_or_else(died)?;
             if got != expected {
                 return Err(Mismatch::Content {
                     object: format!("uncompressed layer {}", layer.digest),
@@ -235,9 +245,11 @@ impl Fetch<'_> {
                 }
                 .into());
             }
-            ordered.push(index.clone());
         }
-        Ok(ordered)
+        let layers = read.into_iter();
+        Ok(layers
+            .filter_map(|(digest, (layer, _))| Some((digest, layer?)))
+            .collect())
     }
 }
 
@@ -245,21 +257,27 @@ fn died() -> BoxFault {
     LayerError::Stream(io::Error::other("the thread that reads the layer has died")).into()
 }
 
-/// Reads a compressed layer of `size` bytes to its end: its headers, and the digest of all
-/// that was inside.
-pub(in crate::ops) fn scan(
+/// Reads a compressed layer of `size` bytes to its end, into `extraction` where there is one;
+/// also the digest of all that was inside.
+pub(in crate::ops) fn read(
+    extraction: Option<&Extraction>,
     compressed: impl Read + Send + 'static,
     size: u64,
     algorithm: Algorithm,
-) -> Result<Scanned, LayerError> {
+) -> Result<Outcome, LayerError> {
     let inflated = layer::codec::bounded(layer::codec::decompress(compressed)?, size);
-    let inflated = layer::pipe::threaded(inflated);
     let mut hashing = Hashing {
-        inner: inflated,
+        inner: layer::pipe::threaded(inflated),
         hasher: Hasher::new(algorithm),
     };
-    let index = layer::scan(&mut hashing)?;
-    Ok((index, hashing.hasher.finish()))
+    let read = match extraction {
+        Some(extraction) => Some(extraction.read(&mut hashing)?),
+        None => {
+            layer::scan(&mut hashing)?;
+            None
+        }
+    };
+    Ok((read, hashing.hasher.finish()))
 }
 
 /// Passes bytes through a hash.
@@ -272,61 +290,6 @@ impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
-/// Starts a thread that scans what is fed to it, `size` bytes.
-fn scan_fed(
-    size: u64,
-    algorithm: Algorithm,
-) -> Result<(Feed, JoinHandle<Result<Scanned, LayerError>>), BoxFault> {
-    let (chunks, fed) = sync_channel(CHUNKS);
-    let fed = Fed {
-        chunks: fed,
-        chunk: Vec::new(),
-        taken: 0,
-        has_ended: false,
-    };
-    let scanner = thread::Builder::new()
-        .name("scan".into())
-        .spawn(move || scan(fed, size, algorithm));
-    Ok((Feed(chunks), scanner.map_err(LayerError::Stream)?))
-}
-
-/// The end of a channel that a transfer writes to. An empty chunk is the end of the
-/// layer; without one the transfer has failed.
-struct Feed(SyncSender<Vec<u8>>);
-
-impl Feed {
-    fn send(&self, chunk: Vec<u8>) {
-        let _a_scanner_that_gave_up_says_why_when_joined = self.0.send(chunk);
-    }
-
-    fn end(self) {
-        self.send(Vec::new());
-    }
-}
-
-/// The other end, for the scanner to read.
-struct Fed {
-    chunks: Receiver<Vec<u8>>,
-    chunk: Vec<u8>,
-    taken: usize,
-    has_ended: bool,
-}
-
-impl Read for Fed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.taken == self.chunk.len() && !self.has_ended {
-            let broken = |_| io::Error::other("the transfer broke off");
-            self.chunk = self.chunks.recv().map_err(broken)?;
-            self.taken = 0;
-            self.has_ended = self.chunk.is_empty();
-        }
-        let count = buffer.len().min(self.chunk.len() - self.taken);
-        buffer[..count].copy_from_slice(&self.chunk[self.taken..self.taken + count]);
-        self.taken += count;
         Ok(count)
     }
 }

@@ -1,20 +1,24 @@
 //! From a verified chain of documents to layers and a tree in the store.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::time::SystemTime;
 
+use crate::base::digest::{Algorithm, Digest};
 use crate::base::fault::BoxFault;
 use crate::base::fsx;
 use crate::base::progress::Progress;
-use crate::layer::{self, LayerIndex};
+use crate::layer::{Extraction, LayerError, ReadLayer};
 use crate::oci::source::Source;
 use crate::ops::pull::origin::Origin;
 use crate::ops::pull::resolve::Resolved;
 use crate::ops::pull::{fetch, room};
-use crate::store::{Content, Extent, ImageRecord, Lease, Store, Tree};
+use crate::store::{Content, Extent, ImageRecord, Lease, StagingTree, Store, Tree};
 
 /// Layers fetched at the same time.
 const PARALLEL: usize = 4;
+/// Threads that write small files.
+const N_WRITERS: usize = 0;
 
 /// Who puts an image into the store; a name it gets only after that.
 pub(in crate::ops) struct Keeper<'a> {
@@ -43,9 +47,28 @@ impl<'a> Keeper<'a> {
         if let Some(tree) = self.known_tree(resolved)? {
             return Ok(tree);
         }
-        self.require_room(resolved)?;
-        let layers = fetch::layers(origin, self.lease, resolved, PARALLEL, self.progress)?;
-        self.build_tree(resolved, &layers)
+        let chain = resolved.config.chain_id();
+        let tree = self.lease.tree(&chain)?;
+        self.require_room(resolved, tree.is_none())?;
+        let fetch = |extraction: Option<&Extraction>| {
+            fetch::layers(
+                origin,
+                self.lease,
+                resolved,
+                extraction,
+                PARALLEL,
+                self.progress,
+            )
+        };
+        if let Some(tree) = tree {
+            fetch(None)?;
+            return Ok(tree);
+        }
+        let growing = Growing::begin(self.lease.begin_tree(&chain)?)?;
+        let read = fetch(Some(&growing.extraction))?;
+        let layers = resolved.manifest.layers.iter();
+        let layers: Vec<_> = layers.filter_map(|layer| read.get(&layer.digest)).collect();
+        growing.finish(&chain, &layers, self.progress)
     }
 
     /// Puts manifests and config into the store.
@@ -75,41 +98,91 @@ impl<'a> Keeper<'a> {
         Ok(self.lease.tree(&resolved.config.chain_id())?)
     }
 
-    /// Fails if the layers that are not here are larger than the room for them.
-    fn require_room(&self, resolved: &Resolved) -> Result<(), BoxFault> {
-        let mut missing = BTreeMap::new();
+    /// Puts a tree into the store that was grown from `layers`, unless it is here.
+    pub(in crate::ops) fn keep_tree(
+        &self,
+        resolved: &Resolved,
+        growing: Growing,
+        layers: &[&ReadLayer],
+    ) -> Result<Tree, BoxFault> {
+        let chain = resolved.config.chain_id();
+        match self.lease.tree(&chain)? {
+            Some(tree) => Ok(tree),
+            None => growing.finish(&chain, layers, self.progress),
+        }
+    }
+
+    /// Fails if the layers that are not here, and the tree should one be made, are larger than the room for them.
+    ///
+    /// How large a tree gets is known only at its end, and the most that it takes before some layers' files give way to
+    /// others' is what all layers hold. That is hardly ever less than the layers have packed, and so much is asked for.
+    fn require_room(&self, resolved: &Resolved, with_tree: bool) -> Result<(), BoxFault> {
+        let (mut missing, mut packed) = (BTreeMap::new(), BTreeMap::new());
         for layer in &resolved.manifest.layers {
             let here = self.store.bytes_of(&layer.digest, layer.size)?;
             missing.insert(&layer.digest, layer.size.saturating_sub(here));
+            packed.insert(&layer.digest, layer.size);
         }
-        let bytes = missing.values().copied().fold(0, u64::saturating_add);
-        Ok(room::require(self.store.home(), "the image", bytes, 0)?)
+        let sum = |sizes: BTreeMap<_, u64>| sizes.into_values().fold(0, u64::saturating_add);
+        let (blobs, tree) = (sum(missing), if with_tree { sum(packed) } else { 0 });
+        room::require(
+            self.store.home(),
+            "the image",
+            blobs.saturating_add(tree),
+            0,
+        )?;
+        Ok(())
+    }
+}
+
+/// A tree in the making, on its way into the store.
+pub(in crate::ops) struct Growing {
+    // Before the directory that it is in.
+    pub(in crate::ops) extraction: Extraction,
+    staging: StagingTree,
+}
+
+impl Growing {
+    /// Starts to extract into `staging`.
+    pub(in crate::ops) fn begin(staging: StagingTree) -> Result<Growing, BoxFault> {
+        let extraction = Extraction::begin(&staging.rootfs(), N_WRITERS)?;
+        Ok(Growing {
+            extraction,
+            staging,
+        })
     }
 
-    /// The tree of layers that are in the store, whose headers are `layers`; made unless it is here.
-    pub(in crate::ops) fn build_tree(
+    /// Reads a compressed layer of `size` bytes; also its diffID. `explain` wraps what the layer is to blame for.
+    pub(in crate::ops) fn read(
         &self,
-        resolved: &Resolved,
-        layers: &[LayerIndex],
-    ) -> Result<Tree, BoxFault> {
-        let chain = resolved.config.chain_id();
-        if let Some(tree) = self.lease.tree(&chain)? {
-            return Ok(tree);
+        layer: File,
+        size: u64,
+        explain: impl FnOnce(LayerError) -> BoxFault,
+    ) -> Result<(ReadLayer, Digest), BoxFault> {
+        match fetch::read(Some(&self.extraction), layer, size, Algorithm::Sha256) {
+            Ok((Some(read), diff_id)) => Ok((read, diff_id)),
+            Ok((None, _)) => Err(LayerError::Stopped.into()),
+            Err(error) => match self.extraction.take_failure() {
+                Some(failure) => Err(failure.into()),
+                None => Err(explain(error)),
+            },
         }
-        let merged = layer::merge(layers)?;
-        let (bytes, inodes) = (merged.content_bytes(), merged.entries());
-        room::require(self.store.home(), "the image's tree", bytes, inodes)?;
-        let staging = self.lease.begin_tree(&chain)?;
-        let open_layer = |place: usize| {
-            let path = self
-                .store
-                .blob_path(&resolved.manifest.layers[place].digest);
-            layer::codec::decompress(fsx::open(path)?)
+    }
+
+    /// The tree of `layers`, lowest first, which were read into it, under the name of `chain`, which must be claimed.
+    pub(in crate::ops) fn finish(
+        self,
+        chain: &Digest,
+        layers: &[&ReadLayer],
+        progress: &dyn Progress,
+    ) -> Result<Tree, BoxFault> {
+        let extracted = self.extraction.finish(layers, progress)?;
+        fsx::write(self.staging.sidecar(), &extracted.sidecar, 0o644)?;
+        let extent = Extent {
+            entries: extracted.entries,
+            bytes: extracted.bytes,
         };
-        let unpacked = layer::unpack(&merged, &open_layer, &staging.rootfs(), self.progress)?;
-        fsx::write(staging.sidecar(), &unpacked.sidecar, 0o644)?;
-        let extent = Extent::of(&staging.rootfs())?;
-        Ok(staging.publish(extent)?)
+        Ok(self.staging.publish(chain, extent)?)
     }
 }
 

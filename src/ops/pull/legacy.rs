@@ -114,7 +114,7 @@ fn diff_id(files: &TarFiles, name: &str) -> Result<Digest, BoxFault> {
         Part::File { size, .. } => *size,
         Part::Memory(bytes) => bytes.len() as u64,
     };
-    let (_, diff_id) = fetch::scan(part.reader(0), size, Algorithm::Sha256)?;
+    let (_, diff_id) = fetch::read(None, part.reader(0), size, Algorithm::Sha256)?;
     Ok(diff_id)
 }
 

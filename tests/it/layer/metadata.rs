@@ -1,13 +1,11 @@
 //! Owners, modes, times, attributes and names: what the disk says, and what the sidecar adds.
 
 use std::ffi::OsStr;
-use std::io::Cursor;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
 use coracle::base::fsx;
-use coracle::base::progress::Silent;
-use coracle::layer::{EntryKind, LayerError, Sidecar, Truth, Xattr, codec, merge, scan, unpack};
+use coracle::layer::{EntryKind, Extraction, Sidecar, Truth, Xattr};
 use coracle::sys::xattr;
 
 use super::Lab;
@@ -230,17 +228,11 @@ fn a_damaged_sidecar_is_noticed() {
     }
 }
 
-/// A layer that is another one when it is read for its content is an error.
+/// What is there already is neither written into nor removed.
 #[test]
-fn a_layer_must_be_what_was_scanned() {
-    let layer = Craft::new().file("a", "content").build();
-    let index = [scan(&layer[..]).expect("it is an archive")];
-    let merged = merge(&index).expect("it is a tree");
+fn a_tree_is_begun_where_nothing_is() {
     let lab = Lab::new();
-    let open = |_| codec::decompress(Cursor::new(layer[..514].to_vec()));
-    let error = unpack(&merged, &open, &lab.tree(), &Silent).expect_err("it is shorter");
-    assert!(matches!(error, LayerError::Damaged { .. }), "{error}");
-    let again = unpack(&merged, &open, &lab.canary(), &Silent).expect_err("it exists already");
-    assert!(matches!(again, LayerError::Disk(_)), "{again}");
+    let again = Extraction::begin(&lab.canary(), 0).expect_err("it exists already");
+    assert!(again.is_already_there(), "{again}");
     lab.assert_canary_lives();
 }
