@@ -118,9 +118,11 @@ impl Plan {
 /// The content of a name; none of an implied directory.
 fn key(tree: &MergedTree<'_>, layers: &[&ReadLayer], name: &Name<'_>) -> Option<Key> {
     let content = &tree.contents[name.content];
+    // The root is implied also where there is no layer at all.
+    let offset = content.entry?.offset;
     Some(Key {
         source: layers[content.layer].source,
-        offset: content.entry?.offset,
+        offset,
     })
 }
 
