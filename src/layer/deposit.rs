@@ -154,7 +154,9 @@ impl Deposit {
         let Ok(facts) = statvfs(self.tree.top()) else {
             return Ok(());
         };
-        let left = (facts.blocks_available() as u64).saturating_mul(facts.fragment_size() as u64);
+        let left = facts
+            .blocks_available()
+            .saturating_mul(facts.fragment_size());
         if facts.blocks() == 0 || left >= RESERVE {
             return Ok(());
         }
