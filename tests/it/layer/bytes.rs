@@ -9,6 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::craft::Craft;
+use super::list::tried;
 use super::{Lab, whole_message};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -55,6 +56,10 @@ fn archive() -> Vec<u8> {
 /// B08, B09 and their like: all of a stream counts, however it is cut.
 #[test]
 fn every_part_of_a_stream_is_read() {
+    tried("B08 gzip of several members");
+    tried("B08 trailing zeros");
+    tried("B09 zstd of several frames");
+    tried("B09 skippable frames");
     let plain = archive();
     let (one, two) = plain.split_at(plain.len() / 3);
     let skippable = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc".to_vec();
@@ -78,6 +83,11 @@ fn every_part_of_a_stream_is_read() {
 /// B08, B10: what is cut off, damaged or followed by something else is an error.
 #[test]
 fn damaged_streams_are_refused() {
+    tried("B08 trailing garbage");
+    tried("B08 wrong CRC in the last member");
+    tried("B10 truncated gzip");
+    tried("B10 truncated zstd");
+    tried("B10 truncated xz");
     let plain = archive();
     let mut wrong_sum = [gzip(&plain), gzip(&plain)].concat();
     let at = wrong_sum.len() - 6;
@@ -100,6 +110,7 @@ fn damaged_streams_are_refused() {
 /// B10: an archive cut anywhere but between two entries is an error.
 #[test]
 fn truncated_archives_are_refused() {
+    tried("B10 truncated tar");
     let whole = Craft::new().file("a", &"x".repeat(700)).unended();
     for cut in [1, 511, 512, 513, 1535] {
         let error = scan(&whole[..cut]).expect_err("it is cut");
@@ -118,7 +129,6 @@ fn truncated_archives_are_refused() {
     );
 }
 
-/// B11, B12: what follows the archive belongs to the stream, and nothing is an archive too.
 #[test]
 fn a_bomb_is_stopped_at_the_limit() {
     const LIMIT: u64 = 1 << 30;
@@ -166,8 +176,13 @@ fn names_and_attributes_of_a_layer_are_bounded() {
     );
 }
 
+/// B11, B12: what follows the archive belongs to the stream, and nothing is an archive too.
 #[test]
 fn a_scan_reads_to_the_end_of_the_stream() {
+    tried("B11 bytes after the end of the archive");
+    tried("B12 empty layer");
+    tried("B12 1024 zeros");
+    tried("B12 blob of no bytes");
     struct Hashing<R>(R, Hasher);
     impl<R: Read> Read for Hashing<R> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -2,7 +2,10 @@
 
 /// An archive being written.
 #[derive(Clone, Default)]
-pub(super) struct Craft(Vec<u8>);
+pub(super) struct Craft {
+    bytes: Vec<u8>,
+    is_open: bool,
+}
 
 /// The fields of one header that a test may want otherwise.
 pub(super) struct Fields<'a> {
@@ -37,7 +40,16 @@ impl Craft {
     }
 
     /// A header block with a right checksum, and nothing after it.
-    pub(super) fn header(mut self, fields: &Fields<'_>) -> Craft {
+    pub(super) fn header(self, fields: &Fields<'_>) -> Craft {
+        self.header_but(fields, |_| {})
+    }
+
+    /// The same with bytes changed as no field can say.
+    pub(super) fn header_but(
+        mut self,
+        fields: &Fields<'_>,
+        change: impl FnOnce(&mut [u8; 512]),
+    ) -> Craft {
         let mut header = tar::Header::new_ustar();
         let old = header.as_old_mut();
         old.name[..fields.name.len()].copy_from_slice(fields.name);
@@ -51,15 +63,35 @@ impl Craft {
         let device = header.as_ustar_mut().expect("it was made as ustar");
         device.set_device_major(fields.device.0);
         device.set_device_minor(fields.device.1);
+        change(header.as_mut_bytes());
         header.set_cksum();
-        self.0.extend_from_slice(header.as_bytes());
+        self.bytes.extend_from_slice(header.as_bytes());
         self
     }
 
     /// Any bytes, padded to a whole block.
     pub(super) fn content(mut self, content: &[u8]) -> Craft {
-        self.0.extend_from_slice(content);
-        self.0.resize(self.0.len().next_multiple_of(512), 0);
+        self.bytes.extend_from_slice(content);
+        let padded = self.bytes.len().next_multiple_of(512);
+        self.bytes.resize(padded, 0);
+        self
+    }
+
+    /// Any bytes, with nothing added.
+    pub(super) fn raw(mut self, bytes: &[u8]) -> Craft {
+        self.bytes.extend_from_slice(bytes);
+        self
+    }
+
+    /// Leaves out the last `count` bytes.
+    pub(super) fn cut(mut self, count: usize) -> Craft {
+        self.bytes.truncate(self.bytes.len() - count);
+        self
+    }
+
+    /// Nothing will end it.
+    pub(super) fn open(mut self) -> Craft {
+        self.is_open = true;
         self
     }
 
@@ -144,11 +176,13 @@ impl Craft {
 
     /// The archive without the blocks that end it.
     pub(super) fn unended(self) -> Vec<u8> {
-        self.0
+        self.bytes
     }
 
     pub(super) fn build(mut self) -> Vec<u8> {
-        self.0.extend_from_slice(&[0; 1024]);
-        self.0
+        if !self.is_open {
+            self.bytes.extend_from_slice(&[0; 1024]);
+        }
+        self.bytes
     }
 }

@@ -9,7 +9,10 @@ use coracle::layer::{EntryKind, Extraction, Sidecar, Truth, Xattr};
 use coracle::sys::xattr;
 
 use super::Lab;
+use super::attack::Becomes::Tree;
+use super::attack::check;
 use super::craft::{Craft, Fields};
+use super::list::tried;
 
 fn mode(lab: &Lab, path: &str) -> u32 {
     let data = lab.tree().join(path).symlink_metadata();
@@ -26,6 +29,13 @@ fn truth<'a>(sidecar: &'a Sidecar, path: &str) -> Option<&'a Truth> {
 /// M01, M02: what is closed to its owner can be filled by later layers, read and removed.
 #[test]
 fn closed_directories_stay_usable() {
+    tried("M01 directory with mode 0555, then children");
+    tried("M01 directory with mode 0111, then children");
+    tried("M01 directory with mode 0000, then children");
+    tried("M01 the next layer writes into it");
+    tried("M01 the image is deleted");
+    tried("M02 file with mode 0000, then a hard link");
+    tried("M02 file with mode 0000, then overwritten");
     let lower = [0o555, 0o111, 0o000]
         .iter()
         .fold(Craft::new(), |craft, mode| {
@@ -35,6 +45,7 @@ fn closed_directories_stay_usable() {
     let lower = lower.mode(b'0', "shut", 0).hardlink("other", "shut");
     let upper = Craft::new()
         .file("d555/b", "2")
+        .file("d111/b", "2")
         .file("d0/b", "2")
         .file("shut", "open");
     let lab = Lab::new();
@@ -59,11 +70,25 @@ fn closed_directories_stay_usable() {
 /// M03, M05, M09: what a plain user cannot make is written down.
 #[test]
 fn what_the_disk_cannot_say_is_in_the_sidecar() {
+    tried("M03 setuid");
+    tried("M03 setgid");
+    tried("M03 sticky");
+    tried("M05 owner in the sidecar");
+    tried("M09 character device");
+    tried("M09 block device");
+    tried("M09 FIFO");
     let device = Fields {
         flag: b'3',
         name: b"dev/null",
         mode: 0o666,
         device: (1, 3),
+        ..Fields::default()
+    };
+    let block = Fields {
+        flag: b'4',
+        name: b"dev/vda",
+        mode: 0o660,
+        device: (253, 70_000),
         ..Fields::default()
     };
     let owned = Fields {
@@ -73,40 +98,55 @@ fn what_the_disk_cannot_say_is_in_the_sidecar() {
     };
     let layer = Craft::new()
         .mode(b'0', "su", 0o4755)
+        .mode(b'0', "sg", 0o2755)
+        .mode(b'0', "st", 0o1755)
         .mode(b'5', "tmp", 0o1777)
         .mode(b'5', "mail", 0o2775)
         .mode(b'6', "pipe", 0o600)
         .file("plain", "x")
         .entry(&device, b"")
+        .entry(&block, b"")
         .entry(&owned, b"x");
     let lab = Lab::new();
     let sidecar = lab.extract_well(&[layer.build()]);
-    assert_eq!(
-        (mode(&lab, "su"), mode(&lab, "tmp"), mode(&lab, "mail")),
-        (0o755, 0o1777, 0o2775)
-    );
+    for file in ["su", "sg", "st"] {
+        assert_eq!(mode(&lab, file), 0o755, "{file}");
+    }
+    assert_eq!((mode(&lab, "tmp"), mode(&lab, "mail")), (0o1777, 0o2775));
     let listing = lab.listing();
     assert_eq!(
         listing,
         [
-            "dev/", "mail/", "owned=x", "pipe|", "plain=x", "su=", "tmp/"
+            "dev/", "mail/", "owned=x", "pipe|", "plain=x", "sg=", "st=", "su=", "tmp/"
         ]
     );
     let paths: Vec<_> = sidecar.truths.iter().map(|truth| &truth.path[..]).collect();
-    assert_eq!(paths, [&b"dev/null"[..], b"owned", b"su"]);
+    let expected = [&b"dev/null"[..], b"dev/vda", b"owned", b"sg", b"st", b"su"];
+    assert_eq!(paths, expected);
     let null = truth(&sidecar, "dev/null").expect("it is listed");
     assert_eq!(
         (null.kind, null.device, null.mode),
         (EntryKind::CharDevice, (1, 3), 0o666)
     );
+    let block = truth(&sidecar, "dev/vda").expect("it is listed");
+    assert_eq!(
+        (block.kind, block.device),
+        (EntryKind::BlockDevice, (253, 70_000))
+    );
     let owned = truth(&sidecar, "owned").expect("it is listed");
     assert_eq!((owned.uid, owned.gid), (33, 34));
-    assert_eq!(truth(&sidecar, "su").expect("it is listed").mode, 0o4755);
+    for (file, mode) in [("su", 0o4755), ("sg", 0o2755), ("st", 0o1755)] {
+        assert_eq!(truth(&sidecar, file).expect("it is listed").mode, mode);
+    }
 }
 
 /// M04: attributes of the user go to disk where it takes them, all others never.
 #[test]
 fn extended_attributes_are_set_or_written_down() {
+    tried("M04 user attributes");
+    tried("M04 security.capability");
+    tried("M04 trusted.overlay.opaque");
+    tried("M04 system.posix_acl_access");
     let attributes: [(&str, &[u8]); 5] = [
         ("SCHILY.xattr.user.wicker", b"willow"),
         ("SCHILY.xattr.user.overlay.opaque", b"y"),
@@ -136,9 +176,24 @@ fn extended_attributes_are_set_or_written_down() {
     assert!(missing.contains(&capability));
 }
 
-/// M06: times are those of the layer, also of directories that were filled later and of links.
+/// M06, H06: times are those of the layer, also of directories that were filled later and of links.
 #[test]
 fn times_are_kept() {
+    tried("M06 times of directories after their children");
+    tried("M06 year 2040");
+    tried("M06 year 1900");
+    tried("H06 negative time");
+    tried("H06 time 2^62");
+    tried("H06 nanoseconds in a PAX time");
+    let far = Fields {
+        name: b"d/far",
+        mtime: 1 << 62,
+        ..Fields::default()
+    };
+    let before = Fields {
+        name: b"d/before",
+        ..Fields::default()
+    };
     let layer = Craft::new()
         .dir("d")
         .file("d/f", "x")
@@ -146,28 +201,54 @@ fn times_are_kept() {
         .file("d/old", "x")
         .pax(&[("mtime", b"2208988800.000000001")])
         .symlink("d/l", "t")
+        .pax(&[("mtime", b"-2208988800")])
+        .file("d/1900", "x")
+        .entry(&far, b"x")
+        .header_but(&before, |header| {
+            header[136..148].copy_from_slice(&[&[0xff; 11][..], &[0xfb]].concat());
+        })
         .file("implied/f", "x");
     let lab = Lab::new();
     lab.extract_well(&[layer.build()]);
+    let time = |path: &str| {
+        let data = lab.tree().join(path).symlink_metadata();
+        let data = data.expect("it was extracted");
+        (data.mtime(), data.mtime_nsec())
+    };
+    // What a file system cannot say it cuts to what it can.
+    let marked = |name: &str, seconds: i64| {
+        let path = lab.canary().join(name);
+        let file = std::fs::File::create(&path).expect("the lab takes files");
+        let spec = nix::sys::time::TimeSpec::new(seconds, 0);
+        nix::sys::stat::futimens(&file, &spec, &spec).expect("it is ours");
+        file.metadata().expect("it is open").mtime()
+    };
+    let (year_1900, farthest) = (marked("1900", -2_208_988_800), marked("far", 1 << 62));
     for (path, expected) in [
         ("d", (1_600_000_000, 0)),
         ("d/f", (1_600_000_000, 0)),
         ("d/old", (-2, 750_000_000)),
         ("d/l", (2_208_988_800, 1)),
+        ("d/1900", (year_1900, 0)),
+        ("d/far", (farthest, 0)),
+        ("d/before", (-5, 0)),
         ("implied", (0, 0)),
     ] {
-        let data = lab
-            .tree()
-            .join(path)
-            .symlink_metadata()
-            .expect("it was extracted");
-        assert_eq!((data.mtime(), data.mtime_nsec()), expected, "{path}");
+        assert_eq!(time(path), expected, "{path}");
     }
 }
 
 /// M07: a name is any bytes but slash and NUL, and none of them reaches a terminal as such.
 #[test]
 fn names_are_bytes() {
+    tried("M07 name that is not UTF-8");
+    tried("M07 newline");
+    tried("M07 tab");
+    tried("M07 ESC");
+    tried("M07 backslash");
+    tried("M07 leading dash");
+    tried("M07 name of 255 bytes");
+    tried("M07 escaped when printed");
     let longest = [b'n'; 255];
     let names: [&[u8]; 7] = [
         b"caf\xe9\xff",
@@ -204,6 +285,61 @@ fn names_are_bytes() {
     );
     let error = Lab::new().extract(&[evil.build()]).expect_err("it climbs");
     assert!(!error.to_string().contains('\x1b'), "{error}");
+}
+
+/// M05, M09, M10, M13: what goes into the tree in spite of, or without, what headers say.
+#[test]
+fn odd_entries_are_what_they_can_be() {
+    let new = Craft::new;
+    let named = new().header_but(
+        &Fields {
+            name: b"a",
+            owner: (7, 8),
+            ..Fields::default()
+        },
+        |header| header[265..270].copy_from_slice(b"games"),
+    );
+    check(vec![
+        (
+            "M05 number and name of an owner",
+            vec![named.clone()],
+            Tree(&["a="]),
+        ),
+        (
+            "M10 file without a parent",
+            vec![new().file("k/f", "")],
+            Tree(&["k/", "k/f="]),
+        ),
+        (
+            "M10 symlink without a parent",
+            vec![new().symlink("m/l", "t")],
+            Tree(&["m/", "m/l->t"]),
+        ),
+        (
+            "M10 hard link without a parent",
+            vec![new().file("a", "x").hardlink("n/b", "a")],
+            Tree(&["a=x", "n/", "n/b=x"]),
+        ),
+        (
+            "M13 SCHILY.fflags",
+            vec![
+                new()
+                    .pax(&[("SCHILY.fflags", b"schg,uappnd")])
+                    .file("a", "x"),
+                new().file("a", "y"),
+            ],
+            Tree(&["a=y"]),
+        ),
+        // tar has no type for one. GNU tar leaves sockets out, and some letter there would be unknown.
+        (
+            "M09 socket",
+            vec![new().of(b's', "a", "", 0o644, b"")],
+            super::attack::Becomes::Refused("entry type `s`"),
+        ),
+    ]);
+    let sidecar = Lab::new().extract_well(&[named.build()]);
+    let owner = truth(&sidecar, "a").map(|truth| (truth.uid, truth.gid));
+    assert_eq!(owner, Some((7, 8)), "the number counts");
 }
 
 /// A sidecar survives being kept, and a damaged one is noticed.
