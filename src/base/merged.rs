@@ -37,6 +37,8 @@ pub struct Item {
     pub layer: usize,
     /// Whether it lies in a directory that hides those below it, so that nothing of it was ever in a lower tree.
     pub is_apart: bool,
+    /// Whether it is a directory that hides those of its name in lower trees.
+    pub hides: bool,
 }
 
 /// All names. Directories that were closed to their owner are open until it is dropped.
@@ -168,6 +170,7 @@ fn child(
         meta,
         layer,
         is_apart,
+        hides,
     };
     Ok(Some((item, below)))
 }

@@ -6,6 +6,7 @@ use crate::cli::verb;
 
 /// A group, its command, and the words that stand for both here.
 const GROUPED: [(&str, &str, &[&str]); 51] = [
+    ("container", "commit", &["commit"]),
     ("container", "cp", &["cp"]),
     ("container", "create", &["create"]),
     ("container", "diff", &["diff"]),
@@ -44,7 +45,6 @@ const GROUPED: [(&str, &str, &[&str]); 51] = [
     ("system", "prune", &["prune"]),
     // Those of each group that are not here are those without a group.
     ("container", "attach", &["attach"]),
-    ("container", "commit", &["commit"]),
     ("container", "pause", &["pause"]),
     ("container", "stats", &["stats"]),
     ("container", "unpause", &["unpause"]),
@@ -64,7 +64,7 @@ const GROUPED: [(&str, &str, &[&str]); 51] = [
 const RENAMED: [(&str, &str); 1] = [("info", "doctor")];
 
 /// Docker's commands that are not here, and what to do instead.
-const ABSENT: [(&str, &str); 14] = [
+const ABSENT: [(&str, &str); 13] = [
     (
         "build",
         "build images with `podman build`, `buildah` or `docker build`, and bring them here with `coracle load` or `coracle pull oci:DIR`",
@@ -72,10 +72,6 @@ const ABSENT: [(&str, &str); 14] = [
     (
         "buildx",
         "build images with `podman build`, `buildah` or `docker buildx`, and bring them here with `coracle load`",
-    ),
-    (
-        "commit",
-        "a container keeps what was written in it; `coracle clone` copies it, `coracle export` and `coracle import` make an image of it",
     ),
     (
         "compose",

@@ -48,6 +48,13 @@ pub struct Truth {
     pub xattrs: Vec<Xattr>,
 }
 
+impl Truth {
+    /// Whether it is about a device.
+    pub fn is_device(&self) -> bool {
+        matches!(self.kind, EntryKind::CharDevice | EntryKind::BlockDevice)
+    }
+}
+
 /// A sidecar: the truth about every path of which the disk does not tell it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sidecar {

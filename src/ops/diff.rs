@@ -54,11 +54,15 @@ pub fn diff(home: &HostPath, name_or_id: &str) -> Result<Vec<(Change, PathBuf)>,
     let (now, _) = export::list(&trees)?;
     let before = list_all(std::slice::from_ref(&subject.lower), Whiteouts::Applied)?;
     let image_layer = (!is_copy).then_some(1);
-    Ok(compare(&now, &before, &ours, image_layer))
+    let changes = compare(&now, &before, &ours, image_layer, &|_, _| Ok(false))?;
+    let lines = changes.into_iter();
+    Ok(lines
+        .map(|(path, change)| (change, Path::new("/").join(path)))
+        .collect())
 }
 
 /// What a run puts into a container by itself.
-struct Ours {
+pub(super) struct Ours {
     /// Where something is mounted.
     mounts: BTreeSet<PathBuf>,
     files: HashMap<PathBuf, GuestFile>,
@@ -67,7 +71,7 @@ struct Ours {
 
 impl Ours {
     /// By the plan for the image as it came, which says what the first run found missing in it.
-    fn of(subject: &Subject) -> Result<Ours, BoxFault> {
+    pub(super) fn of(subject: &Subject) -> Result<Ours, BoxFault> {
         let planned = |with_gpu: bool| -> Result<RunPlan, BoxFault> {
             let mut subject = subject.clone();
             subject.wish.terminal = false;
@@ -120,13 +124,15 @@ impl Ours {
     }
 }
 
-/// Compares from the deepest path up, so that a directory knows of the changes in it.
-fn compare(
+/// Compares from the deepest path up, so that a directory knows of the changes in it. `looks_again` at what seems to be
+/// the same.
+pub(super) fn compare(
     now: &Listing,
     before: &Listing,
     ours: &Ours,
     image_layer: Option<usize>,
-) -> Vec<(Change, PathBuf)> {
+    looks_again: &dyn Fn(&Item, &Item) -> fsx::Result<bool>,
+) -> fsx::Result<BTreeMap<PathBuf, Change>> {
     let old: HashMap<&Path, &Item> = by_path(before);
     let new: HashMap<&Path, &Item> = by_path(now);
     let mut found: BTreeMap<PathBuf, Change> = BTreeMap::new();
@@ -148,7 +154,8 @@ fn compare(
             Some(_) if image_layer == Some(item.layer) => None,
             Some(old) => {
                 let hidden = item.meta.is_dir() && ours.leads_to_ours(&item.path);
-                is_other(item, old, hidden).then_some(Change::Changed)
+                let is_other = is_other(item, old, hidden) || looks_again(item, old)?;
+                is_other.then_some(Change::Changed)
             }
         };
         let change = match change {
@@ -162,10 +169,7 @@ fn compare(
             changed_inside.insert(parent.to_owned());
         }
     }
-    let lines = found.into_iter();
-    lines
-        .map(|(path, change)| (change, Path::new("/").join(path)))
-        .collect()
+    Ok(found)
 }
 
 fn by_path(listing: &Listing) -> HashMap<&Path, &Item> {

@@ -4,6 +4,8 @@
 
 mod beside;
 pub mod clone;
+pub mod commit;
+mod compose;
 pub mod containers;
 pub mod cp;
 pub mod create;

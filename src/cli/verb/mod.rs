@@ -2,6 +2,7 @@
 
 mod attach;
 mod clone;
+mod commit;
 mod completions;
 mod config;
 mod cp;
@@ -124,6 +125,7 @@ pub(crate) const ALL: &[Row] = &[
     row::<rmi::Rmi>(),
     row::<inspect::Inspect>(),
     row::<clone::Clone>(),
+    row::<commit::Commit>(),
     row::<export::Export>(),
     row::<import::Import>(),
     row::<load::Load>(),

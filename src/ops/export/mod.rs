@@ -13,8 +13,7 @@ use crate::oci::MAX_DOCUMENT;
 use crate::ops::containers::familiar;
 use crate::ops::tarball::{Member, Tarball};
 use crate::store::{Container, Store};
-use tree::GuestTree;
-pub(super) use tree::list;
+pub(super) use tree::{GuestTree, Linked, list};
 
 /// The name of our record in an archive of [`Form::Clone`].
 pub(super) const RECORD: &str = "coracle.json";

@@ -1,14 +1,15 @@
 //! The tree of a container as its guest sees it: the image's, what was written over it, and what no disk of ours can say.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use nix::unistd::{getegid, geteuid};
 use tar::EntryType;
 
 use crate::base::fault::{BoxFault, While};
-use crate::base::fsx::{self, PathError};
+use crate::base::fsx::{self, Context, PathError};
 use crate::base::merged::{self, Item, Listing, Whiteouts};
 use crate::base::path::HostPath;
 use crate::base::subids;
@@ -20,23 +21,28 @@ use crate::store::{Container, Store};
 
 /// The largest sidecar that is read, in bytes; a million odd files have a tenth of it.
 const MAX_SIDECAR: u64 = 1 << 30;
+/// Bytes compared at once.
+const CHUNK: usize = 64 << 10;
+
+/// The names of files that have several and were packed under their first, by file.
+pub(in crate::ops) type Linked = HashMap<(u64, u64), Vec<u8>>;
 
 /// All that a guest sees below `/` but what is mounted there.
-pub(super) struct GuestTree {
-    listing: Listing,
+pub(in crate::ops) struct GuestTree {
+    pub(in crate::ops) listing: Listing,
     /// What the image's tree could not say of its entries, by path.
     truths: HashMap<Vec<u8>, Truth>,
     /// Our ids, which are root's for the guest.
     own: (u32, u32),
     /// Which of the listed trees is the image's, if any: a copy has none below it.
-    image_layer: Option<usize>,
+    pub(in crate::ops) image_layer: Option<usize>,
     /// The image's tree.
     lower: HostPath,
 }
 
 impl GuestTree {
     /// Looks at all of a container's files, and opens none yet.
-    pub(super) fn of(store: &Store, container: &Container) -> Result<GuestTree, BoxFault> {
+    pub(in crate::ops) fn of(store: &Store, container: &Container) -> Result<GuestTree, BoxFault> {
         let record = &container.record;
         let gone = || CreateError::no_tree(record);
         let tree = store.tree(&record.chain)?.ok_or_else(gone)?;
@@ -68,31 +74,41 @@ impl GuestTree {
         tarball: &mut Tarball<&mut dyn Write>,
         prefix: &[u8],
     ) -> Result<(), BoxFault> {
-        let mut linked: HashMap<(u64, u64), Vec<u8>> = HashMap::new();
+        let mut linked = Linked::new();
         for item in &self.listing.items {
-            let path = [prefix, item.name()].concat();
-            if item.meta.file_type().is_socket() {
-                continue;
-            }
-            if let Some(first) = linked.get(&item.identity()) {
-                let member = Member {
-                    kind: EntryType::Link,
-                    link: first,
-                    size: 0,
-                    ..self.member(item, &path)
-                };
-                tarball
-                    .add(&member, &mut io::empty())
-                    .map_err(Unwritten::of)?;
-                continue;
-            }
-            self.item(tarball, item, &path)?;
-            if item.meta.nlink() > 1 && !item.meta.is_dir() {
-                linked.insert(item.identity(), path);
-            }
+            self.add(tarball, item, prefix, &mut linked)?;
         }
         for device in self.devices() {
             add_device(tarball, prefix, device)?;
+        }
+        Ok(())
+    }
+
+    /// Adds one name of it below `prefix`. Sockets are left out: without the process that made them they are nothing.
+    pub(in crate::ops) fn add(
+        &self,
+        tarball: &mut Tarball<&mut dyn Write>,
+        item: &Item,
+        prefix: &[u8],
+        linked: &mut Linked,
+    ) -> Result<(), BoxFault> {
+        let path = [prefix, item.name()].concat();
+        if item.meta.file_type().is_socket() {
+            return Ok(());
+        }
+        if let Some(first) = linked.get(&item.identity()) {
+            let member = Member {
+                kind: EntryType::Link,
+                link: first,
+                size: 0,
+                ..self.member(item, &path)
+            };
+            let added = tarball.add(&member, &mut io::empty());
+            return added.map_err(Unwritten::of);
+        }
+        self.item(tarball, item, &path)?;
+        if item.meta.nlink() > 1 && !item.meta.is_dir() {
+            linked.insert(item.identity(), path);
         }
         Ok(())
     }
@@ -103,16 +119,7 @@ impl GuestTree {
         item: &Item,
         path: &[u8],
     ) -> Result<(), BoxFault> {
-        let mut attributes = match item.meta.is_symlink() {
-            true => Vec::new(),
-            false => item.attributes(),
-        };
-        if let Some(truth) = self.truth(item).filter(|_| self.is_unchanged(item)) {
-            let hidden = truth.xattrs.iter();
-            attributes.extend(hidden.map(|it| (it.name.clone(), it.value.clone())));
-            attributes.sort();
-            attributes.dedup_by(|one, other| one.0 == other.0);
-        }
+        let attributes = self.attributes(item);
         let link = match item.meta.is_symlink() {
             true => item.target()?,
             false => Vec::new(),
@@ -129,6 +136,43 @@ impl GuestTree {
         let added = tarball.add(&member, &mut content);
         let doing = || format!("cannot pack `/{}`", item.path.display());
         added.map_err(|error| While::new(doing(), Unwritten::of(error)).into())
+    }
+
+    fn attributes(&self, item: &Item) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut attributes = match item.meta.is_symlink() {
+            true => Vec::new(),
+            false => item.attributes(),
+        };
+        if let Some(truth) = self.truth(item).filter(|_| self.is_unchanged(item)) {
+            let hidden = truth.xattrs.iter();
+            attributes.extend(hidden.map(|it| (it.name.clone(), it.value.clone())));
+            attributes.sort();
+            attributes.dedup_by(|one, other| one.0 == other.0);
+        }
+        attributes
+    }
+
+    /// Whether the guest's `item` is another thing than the image's `old` of that name, of which size and time are the
+    /// same: by what an entry of an archive says of it, and by what is in it.
+    pub(in crate::ops) fn is_other(&self, item: &Item, old: &Item) -> fsx::Result<bool> {
+        let said = |item: &Item| {
+            let member = self.member(item, b"");
+            let owner = (member.uid, member.gid);
+            (member.kind, member.mode, owner, self.attributes(item))
+        };
+        // All of the image's tree is root's but for what its sidecar says, whoever's it is on this disk.
+        let mut before = said(old);
+        before.2 = self
+            .truths
+            .get(old.name())
+            .map_or((0, 0), |truth| (truth.uid, truth.gid));
+        if said(item) != before {
+            return Ok(true);
+        }
+        match item.meta.is_file() {
+            true => Ok(!have_equal_bytes(item.open()?, old.open()?, &item.host)?),
+            false => Ok(false),
+        }
     }
 
     /// An entry but for its content, link and attributes.
@@ -177,8 +221,11 @@ impl GuestTree {
         }
     }
 
-    /// Whose a file is for the guest: what is ours is root's.
+    /// Whose a file is for the guest: what is ours is root's, and so is the image's tree, also in a store of somebody else.
     fn seen_owner(&self, item: &Item) -> (u32, u32) {
+        if self.image_layer == Some(item.layer) {
+            return (0, 0);
+        }
         let translate = |id, own| if id == own { 0 } else { id };
         let (uid, gid) = (item.meta.uid(), item.meta.gid());
         (translate(uid, self.own.0), translate(gid, self.own.1))
@@ -194,7 +241,7 @@ impl GuestTree {
             EntryKind::Fifo => item.meta.file_type().is_fifo(),
             EntryKind::CharDevice | EntryKind::BlockDevice | EntryKind::HardLink => false,
         };
-        (is_it && !item.is_apart).then_some(truth)
+        (is_it && !item.is_apart && !item.hides).then_some(truth)
     }
 
     fn has_mode_of_image(&self, item: &Item) -> bool {
@@ -216,19 +263,25 @@ impl GuestTree {
             || fsx::symlink_metadata(self.lower.join(&item.path)).is_ok_and(same)
     }
 
+    /// Where the image has devices.
+    pub(in crate::ops) fn device_paths(&self) -> impl Iterator<Item = &Vec<u8>> {
+        let devices = self.truths.values().filter(|truth| truth.is_device());
+        devices.map(|truth| &truth.path)
+    }
+
     /// The image's devices, which are on no disk: those whose directory is still there and whose names are free.
-    fn devices(&self) -> Vec<&Truth> {
+    pub(in crate::ops) fn devices(&self) -> Vec<&Truth> {
+        let is_old_dir = |item: &Item| item.meta.is_dir() && !item.is_apart && !item.hides;
         let names: BTreeMap<&[u8], bool> = self
             .listing
             .items
             .iter()
-            .map(|item| (item.name(), item.meta.is_dir() && !item.is_apart))
+            .map(|item| (item.name(), is_old_dir(item)))
             .collect();
         let is_kept = |truth: &&Truth| {
             let slash = truth.path.iter().rposition(|byte| *byte == b'/');
             let parent = slash.map(|slash| &truth.path[..slash]);
-            let is_device = matches!(truth.kind, EntryKind::CharDevice | EntryKind::BlockDevice);
-            is_device
+            truth.is_device()
                 && !names.contains_key(&truth.path[..])
                 && parent.is_none_or(|parent| names.get(parent) == Some(&true))
         };
@@ -266,12 +319,34 @@ fn add_device(
         .map_err(Unwritten::of)
 }
 
+/// Whether two files have the same content.
+fn have_equal_bytes(one: File, other: File, path: &HostPath) -> fsx::Result<bool> {
+    let compare = || -> io::Result<bool> {
+        let mut one = BufReader::with_capacity(CHUNK, one);
+        let mut other = BufReader::with_capacity(CHUNK, other);
+        loop {
+            let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+            let count = left.len().min(right.len());
+            if count == 0 {
+                return Ok(left.len() == right.len());
+            }
+            if left[..count] != right[..count] {
+                return Ok(false);
+            }
+            one.consume(count);
+            other.consume(count);
+        }
+    };
+    compare().context("read", path)
+}
+
 /// Lists `trees`, and tells whose files count as root's. What a guest made as one of the caller's sub-ids only root of a
 /// namespace with these may read, so this process enters one where there is such a file.
 pub(in crate::ops) fn list(trees: &[HostPath]) -> Result<(Listing, (u32, u32)), BoxFault> {
     let own = (geteuid().as_raw(), getegid().as_raw());
+    // What lies below the uppermost is an image's tree, perhaps in a store of somebody else.
     let is_foreign = |listing: &Listing| {
-        let others = |item: &Item| item.meta.uid() != own.0;
+        let others = |item: &Item| item.layer == 0 && item.meta.uid() != own.0;
         listing.items.iter().any(others)
     };
     match merged::list(trees, Whiteouts::Applied) {

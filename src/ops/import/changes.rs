@@ -7,7 +7,7 @@ use crate::base::fault::{Fault, Kind};
 /// A line that is not one of those.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot apply the change `{line}`: {why}")]
-pub(super) struct ChangeError {
+pub struct ChangeError {
     line: String,
     why: String,
 }
@@ -26,7 +26,10 @@ impl Fault for ChangeError {
 }
 
 /// Applies one line to `config`, the part of an image's config that says what to run.
-pub(super) fn apply(config: &mut Map<String, Value>, line: &str) -> Result<(), ChangeError> {
+pub(in crate::ops) fn apply(
+    config: &mut Map<String, Value>,
+    line: &str,
+) -> Result<(), ChangeError> {
     let wrong = |why: &str| ChangeError {
         line: line.escape_debug().take(200).collect(),
         why: why.to_owned(),
@@ -96,14 +99,20 @@ fn set(config: &mut Map<String, Value>, key: &str, value: Value) {
 }
 
 /// Adds `name` to the object under `key`.
-fn entry(config: &mut Map<String, Value>, key: &str, name: String, value: Value) {
+pub(in crate::ops) fn entry(
+    config: &mut Map<String, Value>,
+    key: &str,
+    name: String,
+    value: Value,
+) {
     let object = config.entry(key).or_insert_with(|| json!({}));
     if let Value::Object(object) = object {
         object.insert(name, value);
     }
 }
 
-fn set_variable(config: &mut Map<String, Value>, name: &str, value: &str) {
+/// Sets a variable of the environment.
+pub(in crate::ops) fn set_variable(config: &mut Map<String, Value>, name: &str, value: &str) {
     let list = config.entry("Env").or_insert_with(|| json!([]));
     if let Value::Array(list) = list {
         let is_it = |known: &Value| {

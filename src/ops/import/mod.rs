@@ -1,6 +1,6 @@
 //! `import`: an image, or a container, of the files in a tar archive.
 
-mod changes;
+pub(super) mod changes;
 mod layer;
 mod repack;
 
@@ -11,10 +11,6 @@ use serde_json::{Map, Value, json};
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
-use crate::oci::config::ImageConfig;
-use crate::oci::descriptor::Descriptor;
-use crate::oci::manifest::Document;
-use crate::oci::media;
 use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
 use crate::oci::source::Source;
@@ -22,7 +18,7 @@ use crate::ops::export::{CONFIG, Kept, RECORD};
 use crate::ops::pull::Input;
 use crate::ops::pull::keep::Keeper;
 use crate::ops::pull::resolve::Resolved;
-use crate::ops::{create, tag};
+use crate::ops::{compose, create, tag};
 use crate::plan::binds::{self, Origin};
 use crate::plan::wish::{Text, Wish};
 use crate::store::{Container, ImageRecord, Lease, Store};
@@ -243,29 +239,8 @@ impl Work<'_> {
     }
 
     /// An image of one layer and a config that lacks only what it says of that.
-    fn finish(&self, layer: Layer, mut config: Map<String, Value>) -> Result<Resolved, BoxFault> {
-        let rootfs = json!({"type": "layers", "diff_ids": [layer.diff_id]});
-        config.insert("rootfs".to_owned(), rootfs);
-        let config_bytes = Value::Object(config).to_string().into_bytes();
-        let config = Descriptor::of(media::OCI_CONFIG, &config_bytes);
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": media::OCI_MANIFEST,
-            "config": config,
-            "layers": [layer.descriptor],
-        });
-        let bytes = manifest.to_string().into_bytes();
-        let target = Descriptor::of(media::OCI_MANIFEST, &bytes).digest;
-        let Document::Manifest(manifest) = Document::parse(&bytes, None)? else {
-            return Err(NoContainer.into());
-        };
-        let resolved = Resolved {
-            config: ImageConfig::parse_for(&manifest, &config_bytes)?,
-            target: target.clone(),
-            manifest_digest: target.clone(),
-            manifest: *manifest,
-            documents: vec![(target, bytes), (config.digest, config_bytes)],
-        };
+    fn finish(&self, layer: Layer, config: Map<String, Value>) -> Result<Resolved, BoxFault> {
+        let resolved = compose::compose(config, &[layer.descriptor], &[layer.diff_id])?;
         let keeper = Keeper::new(self.lease, self.progress);
         keeper.put_documents(&resolved)?;
         keeper.keep_tree(&resolved, layer.growing, &[&layer.read])?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Run, Sandbox, fixture, require, tree};
 
 /// What a guest does to its tree: every way in which an overlay hides, copies up and adds.
-const CHANGES: &str = "rm -r /target/folder; mkdir -p /target/folder/new; echo new > /target/folder/new/file; \
+pub(super) const CHANGES: &str = "rm -r /target/folder; mkdir -p /target/folder/new; echo new > /target/folder/new/file; \
     rm /etc/group; echo more >> /target/file; chmod 4711 /bin/not-executable; ln /target/file /target/twin; \
     ln -s /nowhere /dangling; mkfifo /pipe; chmod 0 /target/folder/new; touch -d @981173106 /target/file; : > /empty";
 
@@ -18,7 +18,7 @@ fn changed(sandbox: &Sandbox, name: &str, engine: &str) {
 }
 
 /// Unpacks an archive as root would, with GNU tar, and lists it.
-fn unpacked(sandbox: &Sandbox, archive: &Path, into: &str) -> tree::Tree {
+pub(super) fn unpacked(sandbox: &Sandbox, archive: &Path, into: &str) -> tree::Tree {
     let folder = sandbox.folder(into);
     let tar = Run::new(["tar", "--numeric-owner", "--xattrs", "-xpf"])
         .arguments([archive, Path::new("-C"), &folder])

@@ -1,5 +1,6 @@
 //! Images and containers in and out: what one program writes another reads, and what lies is refused whole.
 
+mod commit;
 mod containers;
 mod craft;
 mod find;
