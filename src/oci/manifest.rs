@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use crate::base::digest::Digest;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::media::{self, Shape};
 use crate::oci::platform::Platform;
@@ -24,6 +25,8 @@ pub struct Manifest {
     pub layers: Vec<Descriptor>,
     /// What the artifact is, where it is not an image.
     pub artifact_type: Option<String>,
+    /// The manifest that this one says something of, such as who signed it.
+    pub subject: Option<Digest>,
 }
 
 /// A choice of images, one per platform.
@@ -51,6 +54,8 @@ struct Raw {
     artifact_type: Option<String>,
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
+    // Of no matter for an image, so nothing that stands there is an error.
+    subject: Option<serde_json::Value>,
     // Entries of an index may be of kinds, or have digests, that we do not know;
     // image-index.md asks to ignore those instead of failing.
     manifests: Option<Vec<serde_json::Value>>,
@@ -84,6 +89,14 @@ impl Document {
             Shape::Manifest => {
                 Manifest::from_raw(raw).map(|manifest| Document::Manifest(Box::new(manifest)))
             }
+        }
+    }
+
+    /// Whether it says something of the manifest `digest`.
+    pub fn refers_to(&self, digest: &Digest) -> bool {
+        match self {
+            Document::Index(_) => false,
+            Document::Manifest(manifest) => manifest.subject.as_ref() == Some(digest),
         }
     }
 }
@@ -135,6 +148,9 @@ impl Manifest {
             config,
             layers,
             artifact_type: raw.artifact_type,
+            subject: raw
+                .subject
+                .and_then(|it| it["digest"].as_str()?.parse().ok()),
         })
     }
 

@@ -23,6 +23,7 @@ pub(super) fn compose(
         config: Descriptor::of(media::OCI_CONFIG, &config_bytes),
         layers: layers.to_vec(),
         artifact_type: None,
+        subject: None,
     };
     let bytes = json!({
         "schemaVersion": 2,

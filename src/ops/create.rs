@@ -21,6 +21,7 @@ use crate::ops::options::Options;
 use crate::ops::pull;
 use crate::ops::reach::Reach;
 use crate::ops::volume;
+use crate::ops::vouch;
 use crate::plan::binds;
 use crate::plan::wish::{Facts, GpuWish, Wish};
 use crate::plan::{Ids, Root, RunPlan, Source, View, build};
@@ -284,7 +285,10 @@ fn of_image(
     progress: &dyn Progress,
 ) -> Result<Subject, BoxFault> {
     let (image, tree) = match by_id(store, name)? {
-        Some(found) => found,
+        Some((image, tree)) => {
+            vouch::require_trusted(store, &image, reach)?;
+            (image, tree)
+        }
         None => {
             let source = names::in_store(store, name)?;
             pull::ensure_image(store, &source, reach, progress)?

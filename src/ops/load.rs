@@ -1,5 +1,8 @@
 //! `load`: every image of an archive, of `docker save` of any age or an OCI layout, under the names that it has there.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use crate::base::digest::Digest;
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::path::HostPath;
@@ -15,6 +18,7 @@ use crate::ops::pull::origin::{Local, Origin, Shelf};
 use crate::ops::pull::{Input, resolve};
 use crate::ops::reach::Reach;
 use crate::ops::tag;
+use crate::ops::vouch::Guard;
 use crate::store::{ImageRecord, Lease, Store};
 
 /// What an image is called that has no name in its archive; its digest follows.
@@ -88,7 +92,7 @@ fn load_into(
     let lease = store.lease()?;
     let mut records = Vec::new();
     for (names, image) in images {
-        records.extend(bring(&lease, &names, &image, reach, progress)?);
+        records.extend(bring(&lease, &files, &names, &image, reach, progress)?);
     }
     for (source, _) in &records {
         store.require_unprotected(source)?;
@@ -120,6 +124,7 @@ pub(super) fn with_tag(reference: &Reference) -> String {
 /// Brings one image into the store; what each of its names is to mean.
 fn bring(
     lease: &Lease,
+    files: &TarFiles,
     names: &[String],
     image: &Local,
     reach: &Reach,
@@ -137,17 +142,42 @@ fn bring(
             None => tag::new_name(name)?,
         });
     }
-    let resolved = resolve::resolve(image, reach.platform.as_ref(), progress)?;
-    Keeper::new(lease, progress).bring(image, &resolved)?;
     if sources.is_empty() {
         let nameless: Reference = NAMELESS.parse()?;
-        sources.push(Source::Registry(nameless.at(&resolved.target)));
+        sources.push(Source::Registry(nameless.at(&image.target.digest)));
     }
-    let named = sources.into_iter().map(|source| {
-        let record = resolved.record(&source);
-        (source, record)
-    });
-    Ok(named.collect())
+    let places = places(files);
+    let guard = Guard::of(&sources.iter().chain(&places).collect::<Vec<_>>(), reach)?;
+    let platform = reach.platform.as_ref();
+    let chain = resolve::chain(image, platform)?;
+    let brought = guard.admit(image, &chain.images(), progress)?;
+    let resolved = chain.resolve(image, platform, progress)?;
+    Keeper::new(lease, progress).bring(image, &resolved)?;
+    let mut named = Vec::new();
+    for source in sources {
+        let mut record = resolved.record(&source);
+        brought.keep(lease, &mut record, lease.store().image(&source)?.as_ref())?;
+        named.push((source, record));
+    }
+    Ok(named)
+}
+
+/// The archive by the names of what it is: policies may speak of either.
+fn places(files: &TarFiles) -> Vec<Source> {
+    // A pipe lies nowhere, above all not in the working directory.
+    let file = match files.path.is_absolute() || files.path.exists() {
+        true => files.path.clone(),
+        false => HostPath::new("/dev/stdin"),
+    };
+    let mut places = Vec::new();
+    if files.find(Path::new(INDEX)).is_some() {
+        let (file, tag) = (file.clone(), None);
+        places.push(Source::OciArchive { file, tag });
+    }
+    if places.is_empty() || files.find(Path::new(docker::MANIFEST)).is_some() {
+        places.push(Source::DockerArchive { file, name: None });
+    }
+    places
 }
 
 /// All images with their names: of an OCI layout, which has their manifests, else as `docker save` lists them.
@@ -158,11 +188,16 @@ fn images_of(files: &TarFiles, path: &HostPath) -> Result<Images, BoxFault> {
         let blobs = archive::blobs(files);
         let mut images: Images = Vec::new();
         let mut listed = None;
-        for target in index.manifests {
+        let entries: Arc<[_]> = Arc::from(index.manifests);
+        for target in archive::images_in(&entries).cloned() {
             let annotation = |key| target.annotations.get(key).cloned();
             let (full, short) = (annotation(FULL_NAME), annotation(REF_NAME));
             let shelf = Shelf::Parts(blobs.clone());
-            let image = Local { target, shelf };
+            let image = Local {
+                target,
+                shelf,
+                listed: entries.clone(),
+            };
             let names = names(files, &image, full, short, &mut listed)?;
             let digest = &image.target.digest;
             // Docker lists an image once for each of its names.

@@ -48,3 +48,4 @@ mod tarball;
 pub mod top;
 pub mod verify;
 pub mod volume;
+mod vouch;

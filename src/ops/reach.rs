@@ -25,6 +25,8 @@ pub struct Reach {
     pub platform: Option<Platform>,
     /// When a registry is asked.
     pub pull: Pull,
+    /// Whether signatures are brought with images of which no policy demands any.
+    pub with_signatures: bool,
 }
 
 /// When a registry is asked for an image. docker-run(1), "--pull".
@@ -52,6 +54,7 @@ impl Reach {
             net_timeout: None,
             platform: None,
             pull: Pull::Missing,
+            with_signatures: false,
         }
     }
 

@@ -33,9 +33,21 @@ pub struct ImageRecord {
     pub content: Vec<Content>,
     /// When it was pulled, RFC 3339 in UTC.
     pub pulled: String,
+    /// The signatures that came with it; none where nobody asked for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<Signatures>,
     /// The home of the other user's store in which it is; none for one of our own.
     #[serde(skip)]
     pub site: Option<HostPath>,
+}
+
+/// What vouched for an image when it was brought here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signatures {
+    /// Manifests that hold signatures; they and what they hold are among the image's content.
+    pub manifests: Vec<Digest>,
+    /// Fingerprints of the keys that a policy demanded and that had signed.
+    pub keys: Vec<String>,
 }
 
 /// One blob of an image.

@@ -41,7 +41,7 @@ use crate::base::subids;
 
 pub use blob::BlobWriter;
 pub use container::{Container, ContainerRecord};
-pub use image::{Content, ImageRecord};
+pub use image::{Content, ImageRecord, Signatures};
 pub use lease::Lease;
 pub use log::{Line, LogReader, LogWriter, Stream};
 pub use protect::Protection;

@@ -153,7 +153,8 @@ impl Rule {
             return Ok((keys, digests));
         }
         if candidates.len() > MAX_CANDIDATES {
-            reasons.push(format!("only the first {MAX_CANDIDATES} are looked at"));
+            // First, as a message does not tell all of them.
+            reasons.insert(0, format!("only the first {MAX_CANDIDATES} are looked at"));
         }
         Err(TrustError::Unsigned {
             by: self.by.clone(),

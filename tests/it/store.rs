@@ -113,6 +113,7 @@ fn put_image(lease: &Lease, name: &str, seed: &str) -> ImageRecord {
         platform: Platform::host(),
         content,
         pulled: "2026-11-23T20:00:00Z".to_owned(),
+        signatures: None,
         site: None,
     }
 }

@@ -5,6 +5,7 @@ mod containers;
 mod file;
 mod keys;
 mod simple;
+mod verbs;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -114,6 +115,18 @@ impl Bench {
         let bytes = pae(PAYLOAD_TYPE, statement);
         let signatures = signers.iter().map(|signer| self.sign(signer, &bytes));
         bundle(PAYLOAD_TYPE, statement, &signatures.collect::<Vec<_>>())
+    }
+
+    /// The text of a bundle with a certificate in it that `signer` made for himself, and that has expired.
+    fn with_expired_certificate(&self, signer: &Signer, bundle: &str) -> String {
+        let key = signer.private.display();
+        let file = self.0.path("home/old.csr");
+        let file = file.display();
+        self.run(&format!("req -new -key {key} -subj /CN=old -out {file}"));
+        let expired = format!("-req -in {file} -signkey {key} -days -1 -outform DER");
+        let der = STANDARD.encode(self.bytes("x509", &expired));
+        let certificate = format!(r#""certificate":{{"rawBytes":"{der}"}},"tlogEntries":[]"#);
+        bundle.replace(r#""publicKey":{"hint":"x"}"#, &certificate)
     }
 
     /// Writes a policy of each kind that is given; the places, with nothing elsewhere.

@@ -16,6 +16,9 @@ use crate::ops::reach::Reach;
 pub(crate) struct Pull {
     #[command(flatten)]
     platform: PlatformFlag,
+    /// Bring signatures along, also where no policy demands them: an air-gapped site can check them then
+    #[arg(long)]
+    with_signatures: bool,
     /// Images: names in a registry, or archives and directories
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
@@ -39,6 +42,7 @@ Examples:
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let reach = Reach {
             platform: self.platform.read(meant)?,
+            with_signatures: self.with_signatures,
             ..meant.reach()?
         };
         let progress = meant.progress();

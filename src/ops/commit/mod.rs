@@ -5,6 +5,7 @@ mod difference;
 
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
@@ -164,6 +165,7 @@ impl Work<'_> {
         let resolved = compose::compose(config, &layers, &diff_ids)?;
         // All of its blobs are in the store.
         let nowhere = Local {
+            listed: Arc::default(),
             target: Descriptor::of(media::OCI_MANIFEST, &[]),
             shelf: Shelf::Parts(HashMap::new()),
         };

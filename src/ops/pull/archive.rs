@@ -3,6 +3,7 @@
 //! image-spec, image-layout.md. A tar file is indexed once and read in place.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::base::digest::Digest;
 use crate::base::fault::{BoxFault, Fault, Kind};
@@ -10,7 +11,7 @@ use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::oci::MAX_DOCUMENT;
 use crate::oci::descriptor::Descriptor;
-use crate::oci::manifest::{Document, Index};
+use crate::oci::manifest::Document;
 use crate::ops::pull::files::{Input, MAX_FILES, TarFiles};
 use crate::ops::pull::origin::{Local, Part, Shelf};
 use crate::store::Store;
@@ -19,6 +20,13 @@ use crate::store::Store;
 pub(in crate::ops) const INDEX: &str = "index.json";
 /// What an entry of it is called; image-spec, annotations.md.
 pub(in crate::ops) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// What `cosign save` writes into the annotation `kind` of an entry that is no image: signatures, and attestations.
+/// cosign, pkg/oci/layout/write.go
+const COSIGN_KINDS: [&str; 2] = [
+    "dev.cosignproject.cosign/sigs",
+    "dev.cosignproject.cosign/atts",
+];
 
 /// Why an archive or a layout does not hold the image that was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -106,9 +114,10 @@ fn count_of(names: &[String]) -> String {
 /// Opens the OCI layout in `dir` at `tag`, or at its only image.
 pub(in crate::ops) fn layout(dir: &HostPath, tag: Option<&str>) -> Result<Local, BoxFault> {
     let bytes = fsx::read_if_there(dir.join(INDEX), MAX_DOCUMENT)?;
-    let target = choose(bytes, dir, tag)?;
+    let (target, listed) = choose(bytes, dir, tag)?;
     Ok(Local {
         target,
+        listed,
         shelf: Shelf::Dir(dir.clone()),
     })
 }
@@ -121,9 +130,10 @@ pub(in crate::ops) fn open(
 ) -> Result<Local, BoxFault> {
     let files = TarFiles::open(Input::at(path)?, store)?;
     let bytes = files.read_if_there(INDEX)?;
-    let target = choose(bytes, path, tag)?;
+    let (target, listed) = choose(bytes, path, tag)?;
     Ok(Local {
         target,
+        listed,
         shelf: Shelf::Parts(blobs(&files)),
     })
 }
@@ -139,12 +149,12 @@ pub(in crate::ops) fn blobs(files: &TarFiles) -> HashMap<Digest, Part> {
     blobs.collect()
 }
 
-/// The entry of an `index.json` that is meant.
+/// The entry of an `index.json` that is meant, and all of them.
 fn choose(
     bytes: Option<Vec<u8>>,
     path: &HostPath,
     tag: Option<&str>,
-) -> Result<Descriptor, BoxFault> {
+) -> Result<(Descriptor, Arc<[Descriptor]>), BoxFault> {
     let other_form = || ArchiveError::OtherForm {
         path: path.clone(),
         form: "an OCI layout",
@@ -153,28 +163,58 @@ fn choose(
     let Document::Index(index) = Document::parse(&bytes.ok_or_else(other_form)?, None)? else {
         return Err(other_form().into());
     };
-    let entry = match tag {
-        Some(tag) => index
-            .manifests
-            .iter()
-            .find(|entry| name_of(entry) == Some(tag)),
-        None if index.manifests.len() == 1 => index.manifests.first(),
-        None => None,
+    let listed = Arc::from(index.manifests);
+    let images: Vec<&Descriptor> = images_in(&listed).collect();
+    let entry = match (tag, images.as_slice()) {
+        (Some(tag), images) => images.iter().find(|entry| name_of(entry) == Some(tag)),
+        (None, [only]) => Some(only),
+        (None, _) => None,
     };
-    entry
-        .cloned()
-        .ok_or_else(|| no_entry(&index, path, tag).into())
+    match entry {
+        Some(entry) => Ok(((*entry).clone(), listed.clone())),
+        None => Err(no_entry(&images, path, tag).into()),
+    }
+}
+
+/// The entries of an `index.json` that may be images: not what says something of them.
+pub(in crate::ops) fn images_in(listed: &[Descriptor]) -> impl Iterator<Item = &Descriptor> {
+    let is_of_image = |name: &str| {
+        let digest = name.split('.').next().unwrap_or_default();
+        digest.replacen('-', ":", 1).parse::<Digest>().is_ok()
+    };
+    listed.iter().filter(move |entry| {
+        entry.artifact_type.is_none()
+            && !name_of(entry).is_some_and(is_of_image)
+            && !kind_of(entry).is_some_and(|kind| COSIGN_KINDS.contains(&kind))
+    })
+}
+
+/// What is listed at `tag`. `cosign save` gives signatures no tag: there they are those of the only image.
+pub(in crate::ops) fn listed_at<'a>(listed: &'a [Descriptor], tag: &str) -> Option<&'a Descriptor> {
+    let named = listed.iter().find(|entry| name_of(entry) == Some(tag));
+    let of_cosign = || {
+        listed
+            .iter()
+            .find(|it| kind_of(it) == Some(COSIGN_KINDS[0]))
+    };
+    match tag.ends_with(".sig") {
+        true => named.or_else(of_cosign),
+        false => named,
+    }
+}
+
+fn kind_of(entry: &Descriptor) -> Option<&str> {
+    entry.annotations.get("kind").map(String::as_str)
 }
 
 fn name_of(entry: &Descriptor) -> Option<&str> {
     entry.annotations.get(REF_NAME).map(String::as_str)
 }
 
-fn no_entry(index: &Index, path: &HostPath, tag: Option<&str>) -> ArchiveError {
-    let names = index
-        .manifests
+fn no_entry(images: &[&Descriptor], path: &HostPath, tag: Option<&str>) -> ArchiveError {
+    let names = images
         .iter()
-        .filter_map(name_of)
+        .filter_map(|entry| name_of(entry))
         .map(str::to_owned)
         .collect();
     let path = path.clone();

@@ -24,7 +24,7 @@ use crate::ops::pull::legacy;
 use crate::ops::pull::origin::{Local, Part, Shelf, blob_error};
 use crate::store::Store;
 
-const MANIFEST: &str = "manifest.json";
+pub(in crate::ops) const MANIFEST: &str = "manifest.json";
 /// Bytes hashed at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -149,6 +149,7 @@ pub(in crate::ops) fn assemble(
     }
     Local {
         target,
+        listed: Arc::default(),
         shelf: Shelf::Parts(parts),
     }
 }

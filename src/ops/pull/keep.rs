@@ -213,6 +213,7 @@ impl Resolved {
             platform: self.config.platform.clone(),
             content,
             pulled: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            signatures: None,
             site: None,
         }
     }

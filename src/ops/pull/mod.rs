@@ -24,6 +24,7 @@ use crate::base::progress::Progress;
 use crate::oci::platform::Platform;
 use crate::oci::source::Source;
 use crate::ops::reach::{Pull, Reach};
+use crate::ops::vouch::{self, Guard};
 use crate::store::{ImageRecord, Store, Tree};
 pub use files::Input;
 use keep::Keeper;
@@ -65,10 +66,24 @@ pub fn pull(
     reach: &Reach,
     progress: &dyn Progress,
 ) -> Result<PulledImage, BoxFault> {
+    pull_as(&[], store, source, reach, progress)
+}
+
+/// As [`pull`] for an image that will have further names, under which it must be trusted as well.
+fn pull_as(
+    names: &[&Source],
+    store: &Store,
+    source: &Source,
+    reach: &Reach,
+    progress: &dyn Progress,
+) -> Result<PulledImage, BoxFault> {
     let pulled = locate(source).and_then(|source| {
+        let sources: Vec<&Source> = [&source].into_iter().chain(names.iter().copied()).collect();
+        let guard = Guard::of(&sources, reach)?;
         let work = Work {
             store,
             source,
+            guard,
             reach,
             progress,
         };
@@ -97,7 +112,7 @@ pub fn ensure_image(
     progress: &dyn Progress,
 ) -> Result<(ImageRecord, Tree), BoxFault> {
     if reach.pull != Pull::Always
-        && let Some(found) = stored(store, source, reach)?
+        && let Some(found) = stored(store, source, reach, progress)?
     {
         return Ok(found);
     }
@@ -119,14 +134,14 @@ pub fn ensure_as(
     progress: &dyn Progress,
 ) -> Result<(), BoxFault> {
     let store = Store::open(reach.home.clone())?;
-    let is_here = reach.pull != Pull::Always && stored(&store, known, reach)?.is_some();
+    let is_here = reach.pull != Pull::Always && stored(&store, known, reach, progress)?.is_some();
     if is_here || known == origin || reach.pull == Pull::Never {
         ensure_image(&store, known, reach, progress)?;
         return Ok(());
     }
     let was_known = store.image(origin)?.is_some();
     let lease = store.lease()?;
-    let mut record = pull(&store, origin, reach, progress)?.record;
+    let mut record = pull_as(&[known], &store, origin, reach, progress)?.record;
     record.name = known.to_string();
     lease.publish(known, &record)?;
     if !was_known {
@@ -140,6 +155,7 @@ fn stored(
     store: &Store,
     source: &Source,
     reach: &Reach,
+    progress: &dyn Progress,
 ) -> Result<Option<(ImageRecord, Tree)>, BoxFault> {
     let located = locate(source)?;
     let Some(record) = store.image(&located)? else {
@@ -149,7 +165,19 @@ fn stored(
     if !will_do || !fits(&record, reach.platform.as_ref()) {
         return Ok(None);
     }
-    Ok(store.tree(&record.chain)?.map(|tree| (record, tree)))
+    let Some(tree) = store.tree(&record.chain)? else {
+        return Ok(None);
+    };
+    let guard = Guard::of(&[&located], reach).map_err(|it| vouch::unusable(&record.name, it))?;
+    match guard.admit_kept(store, &record) {
+        Ok(()) => Ok(Some((record, tree))),
+        Err(error) if reach.pull == Pull::Never => Err(vouch::unusable(&record.name, error)),
+        Err(error) => {
+            let name = familiar(source);
+            progress.note(&format!("`{name}` is here: {error}; asking for signatures"));
+            Ok(None)
+        }
+    }
 }
 
 /// The source under the name that the store knows it by: paths absolute and without links.
@@ -202,6 +230,7 @@ fn is_current(source: &Source, record: &ImageRecord) -> Result<bool, BoxFault> {
 struct Work<'a> {
     store: &'a Store,
     source: Source,
+    guard: Guard,
     reach: &'a Reach,
     progress: &'a dyn Progress,
 }
@@ -209,26 +238,35 @@ struct Work<'a> {
 impl Work<'_> {
     fn pull(&self) -> Result<PulledImage, BoxFault> {
         let origin = origin::open(&self.source, self.store, self.reach, self.progress)?;
-        if let Some(image) = self.unchanged(&*origin)? {
-            return Ok(image);
-        }
-        match self.bring(&*origin) {
+        match self.bring_if_changed(&*origin) {
             // A mirror may lie, or lag behind; what the registry itself says has the last word.
             Err(fault) if fault.kind() == Kind::Integrity && origin.doubt() => {
                 let message = format!("{fault}: asking the registry itself, without mirrors");
                 self.progress.warn(&message);
-                self.bring(&*origin)
+                self.bring_if_changed(&*origin)
             }
             brought => brought,
         }
     }
 
+    fn bring_if_changed(&self, origin: &dyn Origin) -> Result<PulledImage, BoxFault> {
+        match self.unchanged(origin)? {
+            Some(image) => Ok(image),
+            None => self.bring(origin),
+        }
+    }
+
     /// Brings the image here, whatever is here under its name.
     fn bring(&self, origin: &dyn Origin) -> Result<PulledImage, BoxFault> {
-        let resolved = resolve::resolve(origin, self.reach.platform.as_ref(), self.progress)?;
+        let platform = self.reach.platform.as_ref();
+        let chain = resolve::chain(origin, platform)?;
+        let brought = self.guard.admit(origin, &chain.images(), self.progress)?;
+        let resolved = chain.resolve(origin, platform, self.progress)?;
         let lease = self.store.lease()?;
         let tree = Keeper::new(&lease, self.progress).bring(origin, &resolved)?;
-        let record = resolved.record(&self.source);
+        let mut record = resolved.record(&self.source);
+        let before = self.store.image(&self.source)?;
+        brought.keep(&lease, &mut record, before.as_ref())?;
         lease.publish(&self.source, &record)?;
         Ok(PulledImage {
             record,
@@ -239,7 +277,7 @@ impl Work<'_> {
 
     /// The stored image, if the name still means it and all of it is here.
     fn unchanged(&self, origin: &dyn Origin) -> Result<Option<PulledImage>, BoxFault> {
-        let Some(record) = self.store.image(&self.source)? else {
+        let Some(mut record) = self.store.image(&self.source)? else {
             return Ok(None);
         };
         if !fits(&record, self.reach.platform.as_ref()) || !self.is_complete(&record)? {
@@ -248,8 +286,18 @@ impl Work<'_> {
         if origin.target_digest()?.as_ref() != Some(&record.target) {
             return Ok(None);
         }
-        let tree = self.store.tree(&record.chain)?;
-        Ok(tree.map(|tree| PulledImage {
+        let Some(tree) = self.store.tree(&record.chain)? else {
+            return Ok(None);
+        };
+        let is_trusted = self.guard.admit_kept(self.store, &record).is_ok();
+        if self.reach.with_signatures || !is_trusted {
+            let images = vouch::images(&record);
+            let brought = self.guard.admit(origin, &images, self.progress)?;
+            let lease = self.store.lease()?;
+            brought.keep(&lease, &mut record, None)?;
+            lease.publish(&self.source, &record)?;
+        }
+        Ok(Some(PulledImage {
             record,
             tree,
             was_present: true,

@@ -21,7 +21,7 @@ use crate::oci::{DocumentError, MAX_DOCUMENT};
 use crate::ops::pull::remote::Remote;
 use crate::ops::pull::{archive, docker, embedded};
 use crate::ops::reach::Reach;
-use crate::registry::{RegistryError, Served};
+use crate::registry::{RegistryError, Served, referrers_tag};
 use crate::store::Store;
 
 /// A blob's bytes from some offset on, unverified.
@@ -85,6 +85,8 @@ pub(in crate::ops) fn open<'a>(
 pub(in crate::ops) struct Local {
     pub(in crate::ops) target: Descriptor,
     pub(in crate::ops) shelf: Shelf,
+    /// What else is listed there, signatures among it.
+    pub(in crate::ops) listed: Arc<[Descriptor]>,
 }
 
 /// Where blobs lie.
@@ -221,6 +223,35 @@ impl Origin for Local {
 
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader<'_>, BoxFault> {
         self.shelf.open(&descriptor.digest, offset)
+    }
+
+    fn tagged(&self, tag: &str) -> Result<Option<Served>, BoxFault> {
+        let found = archive::listed_at(&self.listed, tag);
+        found.map(|entry| self.shelf.document(entry)).transpose()
+    }
+
+    fn referrers(
+        &self,
+        digest: &Digest,
+        artifact_type: &str,
+        limit: usize,
+    ) -> Result<Vec<Descriptor>, BoxFault> {
+        let list = self.tagged(&referrers_tag(digest))?;
+        let mut found = match list.map(|list| list.document) {
+            Some(Document::Index(index)) => index.manifests,
+            _ => Vec::new(),
+        };
+        found.extend(self.listed.iter().cloned());
+        // Those of other images are listed beside those of this one. What cannot be read is for whoever wants it to find.
+        let is_of_other = |entry: &Descriptor| {
+            let served = self.shelf.document(entry);
+            served.is_ok_and(|served| !served.document.refers_to(digest))
+        };
+        found.retain(|entry| {
+            entry.artifact_type.as_deref() == Some(artifact_type) && !is_of_other(entry)
+        });
+        found.truncate(limit);
+        Ok(found)
     }
 }
 

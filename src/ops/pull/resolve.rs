@@ -1,4 +1,6 @@
 //! From a name to a config: which index, which manifest, which platform.
+//!
+//! In two steps: whoever demands signatures looks at them between the manifest and the config.
 
 use std::io::Read;
 
@@ -37,14 +39,19 @@ impl Fault for TooDeep {
     }
 }
 
-/// Follows the chain from the name to the config of the image for `wanted`, or for the
-/// host. An image that says it is for another platform is used, with a warning: many
-/// configs are wrong, and where an index was chosen from, the index knows better.
-pub(in crate::ops) fn resolve(
+/// An image's index and manifest, verified; nothing else of it was looked at.
+pub(in crate::ops) struct Chain {
+    target: Digest,
+    manifest_digest: Digest,
+    manifest: Manifest,
+    documents: Vec<(Digest, Vec<u8>)>,
+}
+
+/// Follows the chain from the name to the manifest of the image for `wanted`, or for the host.
+pub(in crate::ops) fn chain(
     origin: &dyn Origin,
     wanted: Option<&Platform>,
-    progress: &dyn Progress,
-) -> Result<Resolved, BoxFault> {
+) -> Result<Chain, BoxFault> {
     let host = Platform::host();
     let wanted = wanted.unwrap_or(&host);
     let mut documents = Vec::new();
@@ -56,21 +63,53 @@ pub(in crate::ops) fn resolve(
             Document::Index(index) => served = origin.document(index.choose(wanted)?)?,
             Document::Manifest(manifest) => {
                 manifest.require_image()?;
-                let bytes = read_config(origin, &manifest.config)?;
-                let config = ImageConfig::parse_for(&manifest, &bytes)?;
-                warn_of_platform(&config.platform, wanted, progress);
-                documents.push((manifest.config.digest.clone(), bytes));
-                return Ok(Resolved {
+                return Ok(Chain {
                     target,
                     manifest_digest: served.digest,
                     manifest: *manifest,
-                    config,
                     documents,
                 });
             }
         }
     }
     Err(TooDeep.into())
+}
+
+impl Chain {
+    /// The digests by which the image may be signed: of its index, if it has one, and of the manifest.
+    pub(in crate::ops) fn images(&self) -> Vec<Digest> {
+        let mut images = vec![self.target.clone(), self.manifest_digest.clone()];
+        images.dedup();
+        images
+    }
+
+    /// Goes on to the config. An image that says it is for another platform is used, with a warning: many configs are
+    /// wrong, and where an index was chosen from, the index knows better.
+    pub(in crate::ops) fn resolve(
+        self,
+        origin: &dyn Origin,
+        wanted: Option<&Platform>,
+        progress: &dyn Progress,
+    ) -> Result<Resolved, BoxFault> {
+        let host = Platform::host();
+        let Chain {
+            target,
+            manifest_digest,
+            manifest,
+            mut documents,
+        } = self;
+        let bytes = read_config(origin, &manifest.config)?;
+        let config = ImageConfig::parse_for(&manifest, &bytes)?;
+        warn_of_platform(&config.platform, wanted.unwrap_or(&host), progress);
+        documents.push((manifest.config.digest.clone(), bytes));
+        Ok(Resolved {
+            target,
+            manifest_digest,
+            manifest,
+            config,
+            documents,
+        })
+    }
 }
 
 fn warn_of_platform(got: &Platform, wanted: &Platform, progress: &dyn Progress) {

@@ -86,6 +86,29 @@ impl Shelf {
         self.tags.insert(tag.to_owned(), digest.to_owned());
     }
 
+    /// The entries of the index at a tag; none where there is none.
+    pub(crate) fn entries_at(&self, tag: &str) -> Vec<Value> {
+        let object = self
+            .tags
+            .get(tag)
+            .and_then(|digest| self.objects.get(digest));
+        let index =
+            object.map(|(_, bytes)| serde_json::from_slice::<Value>(bytes).expect("an index"));
+        index.map_or(Vec::new(), |index| {
+            index["manifests"].as_array().expect("an index").clone()
+        })
+    }
+
+    /// The digest of the config of a manifest.
+    pub(crate) fn config_of(&self, manifest: &Digest) -> String {
+        let (_, bytes) = &self.objects[&manifest.to_string()];
+        let manifest: Value = serde_json::from_slice(bytes).expect("a manifest");
+        manifest["config"]["digest"]
+            .as_str()
+            .expect("a digest")
+            .to_owned()
+    }
+
     /// Takes the content of a descriptor away.
     pub(crate) fn take(&mut self, descriptor: &Value) -> Vec<u8> {
         let digest = descriptor["digest"].as_str().expect("a descriptor");

@@ -186,14 +186,7 @@ fn a_bundle_is_read_strictly_and_nothing_in_it_is_believed() {
     // A name for the key, or a certificate that has expired, change nothing: the key alone is trusted.
     let named = good.replace(r#"{"sig""#, r#"{"keyid":"somebody","sig""#);
     check(&wanted, &[json_bundle(&named)]).expect("the key's name is no matter");
-    let key = signer.private.display();
-    let file = bench.0.path("home/old.csr");
-    let file = file.display();
-    bench.run(&format!("req -new -key {key} -subj /CN=old -out {file}"));
-    let expired = format!("-req -in {file} -signkey {key} -days -1 -outform DER");
-    let der = STANDARD.encode(bench.bytes("x509", &expired));
-    let certificate = format!(r#""certificate":{{"rawBytes":"{der}"}},"tlogEntries":[]"#);
-    let old = good.replace(r#""publicKey":{"hint":"x"}"#, &certificate);
+    let old = bench.with_expired_certificate(&signer, &good);
     assert_ne!(old, good);
     check(&wanted, &[json_bundle(&old)]).expect("certificates are not looked at");
     // Its own certificate makes no stranger trusted.

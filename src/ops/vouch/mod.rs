@@ -1,0 +1,201 @@
+//! Who vouches for images: what policies demand of each before it may be used, and signatures that meet it.
+//!
+//! Every image is judged by its name here and, where it comes from somewhere, by that: when it is brought, between its
+//! manifest and its config; and when it is used, by the signatures that are kept with it. Where no file demands
+//! anything, nothing but these files is looked for.
+
+mod kept;
+mod look;
+mod pile;
+
+use crate::base::digest::Digest;
+use crate::base::fault::{BoxFault, While};
+use crate::base::progress::Progress;
+use crate::oci::source::Source;
+use crate::ops::pull::origin::Origin;
+use crate::ops::reach::Reach;
+use crate::store::{Content, ImageRecord, Lease, Signatures, Store};
+use crate::trust::{Candidate, Demand, Places, Policy, Requirement, TrustError};
+pub(in crate::ops) use kept::images;
+use pile::{Object, Pile};
+
+/// What one image must be.
+pub(in crate::ops) struct Guard {
+    /// Names of the image that must be signed, and by whom.
+    wanted: Vec<(Source, Requirement)>,
+    /// Whether signatures are to be kept that nobody demands.
+    with_signatures: bool,
+}
+
+/// Signatures that were found where an image comes from.
+#[derive(Default)]
+pub(in crate::ops) struct Brought {
+    objects: Vec<Object>,
+    /// What is to be remembered of them; none where nobody asked for any.
+    signatures: Option<Signatures>,
+}
+
+impl Guard {
+    /// Learns what is demanded of the image that each of `sources` names; an error where one is rejected, or the
+    /// demand cannot be understood.
+    pub(in crate::ops) fn of(sources: &[&Source], reach: &Reach) -> Result<Guard, BoxFault> {
+        let mut guard = Guard {
+            wanted: Vec::new(),
+            with_signatures: reach.with_signatures,
+        };
+        let is_inside = |source: &&Source| matches!(source, Source::Embedded(_));
+        // What is in this binary needs no leave of a file that may be wrong.
+        if sources.iter().all(is_inside) {
+            return Ok(guard);
+        }
+        let policy = Policy::load(&Places::of_host())?;
+        for source in sources {
+            let demand = policy.demand(source)?;
+            if let Some(rejection) = demand.rejection(source) {
+                return Err(rejection.into());
+            }
+            if let Demand::Signed(requirement) = demand {
+                guard.wanted.push(((*source).clone(), requirement));
+            }
+        }
+        Ok(guard)
+    }
+
+    /// Whether the place that an image comes from need not be asked for signatures.
+    pub(in crate::ops) fn asks_nothing(&self) -> bool {
+        self.wanted.is_empty() && !self.with_signatures
+    }
+
+    /// Looks for signatures of the image with the digests `images` where it comes from, and compares them with what is
+    /// demanded. They are yet to be stored.
+    pub(in crate::ops) fn admit(
+        &self,
+        origin: &dyn Origin,
+        images: &[Digest],
+        progress: &dyn Progress,
+    ) -> Result<Brought, BoxFault> {
+        if self.asks_nothing() {
+            return Ok(Brought::default());
+        }
+        let mut pile = Pile::new(images);
+        look::for_signatures(origin, &mut pile);
+        let mut checked = self.check(images, &pile.candidates);
+        if checked.is_err() {
+            look::for_rare_ones(origin, &mut pile);
+            checked = self.check(images, &pile.candidates);
+        }
+        // What could not be asked for may be there.
+        if let Some(failure) = pile.failure
+            && (checked.is_err() || self.wanted.is_empty())
+        {
+            return Err(While::new(self.looking(), failure).into());
+        }
+        let keys = checked?;
+        match (keys.as_slice(), pile.objects.as_slice()) {
+            ([], []) => progress.warn("the image has no signatures that could be kept"),
+            ([], _) => {}
+            (keys, _) => progress.note(&format!("the image is signed with {}", keys.join(", "))),
+        }
+        let manifests = pile.objects.iter().map(|object| object.digest.clone());
+        let manifests = manifests.collect();
+        Ok(Brought {
+            signatures: Some(Signatures { manifests, keys }),
+            objects: pile.objects,
+        })
+    }
+
+    /// The same with the signatures that are kept with an image that is here, without asking anybody.
+    pub(in crate::ops) fn admit_kept(
+        &self,
+        store: &Store,
+        record: &ImageRecord,
+    ) -> Result<(), TrustError> {
+        if self.wanted.is_empty() {
+            return Ok(());
+        }
+        let images = kept::images(record);
+        let pile = kept::signatures(store, record, &images);
+        self.check(&images, &pile.candidates).map(drop)
+    }
+
+    /// The fingerprints of the keys that signed what they must have signed.
+    fn check(
+        &self,
+        images: &[Digest],
+        candidates: &[Candidate],
+    ) -> Result<Vec<String>, TrustError> {
+        let mut keys = Vec::new();
+        for (source, requirement) in &self.wanted {
+            for key in requirement.check(source, images, candidates)?.keys {
+                if !keys.contains(&key) {
+                    keys.push(key);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// What cannot be done where no answer comes.
+    fn looking(&self) -> String {
+        let rules = self.wanted.iter().flat_map(|(_, wanted)| &wanted.rules);
+        match rules.into_iter().next() {
+            None => "cannot look for signatures".to_owned(),
+            Some(rule) => format!(
+                "cannot look for the signatures that `{}` demands for `{}`",
+                rule.by, rule.scope
+            ),
+        }
+    }
+}
+
+impl Brought {
+    /// Puts the signatures into the store, and into `record` as a part of the image. Those that are here with the same
+    /// image stay: `before` is what its name meant until now.
+    pub(in crate::ops) fn keep(
+        &self,
+        lease: &Lease,
+        record: &mut ImageRecord,
+        before: Option<&ImageRecord>,
+    ) -> Result<(), BoxFault> {
+        let same = before.filter(|before| images(before) == images(record));
+        kept::carry_over(lease, record, same)?;
+        let Some(found) = &self.signatures else {
+            return Ok(());
+        };
+        for object in &self.objects {
+            let blobs = object.blobs.iter().map(|(digest, bytes)| (digest, bytes));
+            for (digest, bytes) in blobs.chain([(&object.digest, &object.bytes)]) {
+                lease.put_bytes(digest, bytes)?;
+                let (digest, size) = (digest.clone(), bytes.len() as u64);
+                if !record.content.iter().any(|known| known.digest == digest) {
+                    record.content.push(Content { digest, size });
+                }
+            }
+        }
+        let kept = record.signatures.get_or_insert_default();
+        kept.manifests
+            .retain(|known| !found.manifests.contains(known));
+        kept.manifests.splice(0..0, found.manifests.iter().cloned());
+        if !found.keys.is_empty() {
+            kept.keys.clone_from(&found.keys);
+        }
+        Ok(())
+    }
+}
+
+/// Fails unless the stored image `record` may be used under its name.
+pub(in crate::ops) fn require_trusted(
+    store: &Store,
+    record: &ImageRecord,
+    reach: &Reach,
+) -> Result<(), BoxFault> {
+    let source: Source = record.name.parse()?;
+    let guard = Guard::of(&[&source], reach);
+    let admitted = guard.and_then(|guard| Ok(guard.admit_kept(store, record)?));
+    admitted.map_err(|cause| unusable(&record.name, cause))
+}
+
+/// That an image which is here may not be used.
+pub(in crate::ops) fn unusable(name: &str, cause: impl Into<BoxFault>) -> BoxFault {
+    While::new(format!("cannot use the image `{name}`"), cause).into()
+}
