@@ -10,7 +10,7 @@ use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::ImageConfig;
 use crate::oci::source::Source;
 use crate::ops::life::Activity;
-use crate::ops::{containers, images};
+use crate::ops::{containers, images, vouch};
 use crate::store::{Container, Extent, ImageRecord, Store, StoreError};
 
 /// A config that is not JSON, although its digest is right.
@@ -182,6 +182,8 @@ fn image(store: &Store, image: &ImageRecord) -> Result<Value, BoxFault> {
             "Manifest": image.manifest,
             "Chain": image.chain,
             "Pulled": image.pulled,
+            "Verified": vouch::verified(image),
+            "Signatures": image.signatures.as_ref().map(|kept| &kept.manifests),
             "Store": image.site.as_ref().map(|site| site.display().to_string()),
             "Content": image.content,
             "Entries": tree.as_ref().map(|tree| tree.extent.entries),

@@ -195,6 +195,16 @@ pub(in crate::ops) fn require_trusted(
     admitted.map_err(|cause| unusable(&record.name, cause))
 }
 
+/// How an image was verified when it was brought here, in a few words: by digests, which everything is; by the keys that
+/// a policy demanded, too; or although it was found to have no signatures.
+pub(in crate::ops) fn verified(record: &ImageRecord) -> String {
+    match &record.signatures {
+        Some(kept) if !kept.keys.is_empty() => format!("digest+key:{}", kept.keys.join(",")),
+        Some(kept) if kept.manifests.is_empty() => "unsigned".to_owned(),
+        _ => "digest".to_owned(),
+    }
+}
+
 /// That an image which is here may not be used.
 pub(in crate::ops) fn unusable(name: &str, cause: impl Into<BoxFault>) -> BoxFault {
     While::new(format!("cannot use the image `{name}`"), cause).into()

@@ -1,6 +1,7 @@
 //! Trust from end to end: images and signatures in registries that tests script, and who pulls, runs and verifies there.
 
 mod hostile;
+mod kept;
 mod registry;
 
 use std::collections::BTreeMap;
@@ -137,11 +138,6 @@ impl Port {
     /// A policy that demands a signature by one of these.
     fn demand(&self, signers: &[&Signer]) {
         self.policy(&signed(signers, 1));
-    }
-
-    fn forget_policy(&self) {
-        let policy = self.bench.0.path("home/.config/coracle/trust.toml");
-        std::fs::remove_file(policy).expect("there is a policy");
     }
 
     fn key(&self, name: &str) -> Signer {
