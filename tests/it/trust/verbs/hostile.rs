@@ -234,10 +234,11 @@ fn an_attestation_is_no_signature() {
     let port = Port::new();
     let key = port.key("key");
     port.demand(&[&key]);
-    let text = statement(&[&port.manifest])
-        .replace("sigstore.dev/cosign/sign/v1", "slsa.dev/provenance/v1");
+    let text = statement(&[&port.manifest]).replace("cosign/sign/v1", "cosign/other/v1");
     port.refer(&port.manifest, &port.bundle_of(&[&key], &text));
-    port.refuses("it states `https://slsa.dev/provenance/v1`, which is no signature of an image");
+    port.refuses(
+        "it states `https://sigstore.dev/cosign/other/v1`, which is no signature of an image",
+    );
 }
 
 #[test]
