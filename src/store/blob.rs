@@ -97,11 +97,12 @@ impl StoreError {
         if let Some(mismatch) = Mismatch::from_io(&error) {
             return StoreError::Mismatch(mismatch.clone());
         }
-        StoreError::Path(PathError {
+        let path_error = error.downcast().unwrap_or_else(|source| PathError {
             operation,
             path: path.to_path_buf(),
-            source: error,
-        })
+            source,
+        });
+        StoreError::Path(path_error)
     }
 }
 
@@ -162,6 +163,8 @@ impl BlobWriter {
     }
 
     fn resume(store: &Store, private: PathBuf, digest: &Digest, size: u64) -> Result<BlobWriter> {
+        // Whoever was killed just before the last step of `commit` has taken that right away.
+        fsx::set_mode(&private, 0o600)?;
         let mut writer = BlobWriter {
             file: fsx::open_append(&private)?,
             private: Some(private.clone()),
