@@ -12,7 +12,9 @@ use crate::base::near;
 use crate::base::path::HostPath;
 use crate::base::subids;
 use crate::store::image::ImageRecord;
-use crate::store::{Missing, Result, Store, StoreError, document, read_document, usage};
+use crate::store::{
+    Missing, Result, Store, StoreError, document, read_document, remove_any, usage,
+};
 use crate::sys;
 
 /// `container.json`: what a container was made of and how it is run again.
@@ -200,10 +202,14 @@ impl Store {
     }
 
     /// Removes a container with its names and all that was written in it, unless it is protected.
+    ///
+    /// Its names go after it: where this process is killed in between, they count as free, while a container that has
+    /// lost its names would stay, and nobody who asks for it again by one would find it.
     pub fn remove_container(&self, id: &str) -> Result<()> {
         self.require_unprotected_container(id)?;
+        let aside = self.set_aside(&self.layout.container(id), "container")?;
         self.remove_names_of(id)?;
-        self.discard(&self.layout.container(id), "container")
+        aside.map_or(Ok(()), |aside| remove_any(&aside))
     }
 
     /// The ids of the containers in which a guest is running on this host.
