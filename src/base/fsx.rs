@@ -68,6 +68,12 @@ impl Fault for PathError {
             Some(libc::ENOSPC | libc::EDQUOT) => vec![
                 "the file system or your quota is full: free space, run `coracle gc`, or set CORACLE_HOME to a directory with room".into(),
             ],
+            Some(libc::EFBIG) => {
+                vec!["raise the limit of the size of files, which `ulimit -f` shows".into()]
+            }
+            Some(libc::EMFILE) => {
+                vec!["raise the limit of open files, which `ulimit -n` shows".into()]
+            }
             Some(libc::EROFS | libc::EACCES | libc::EPERM) => {
                 vec!["set CORACLE_HOME to a directory that you can write".into()]
             }

@@ -14,6 +14,8 @@ use crate::sys::process::{Change, look};
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 /// The same for SIGCHLD.
 static CHILD_IGNORED: AtomicBool = AtomicBool::new(false);
+/// The same for SIGXFSZ.
+static SIZE_IGNORED: AtomicBool = AtomicBool::new(false);
 
 /// Runs [`remember_caller`] before `main`, where Rust's runtime ignores SIGPIPE.
 #[used]
@@ -28,6 +30,10 @@ extern "C" fn remember_caller() {
         // SAFETY: the default action, which is to do nothing, runs no code of ours.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     }
+    // A file that reaches RLIMIT_FSIZE ends its writer, unless he wants the error EFBIG instead. setrlimit(2).
+    // SAFETY: to ignore a signal runs no code of ours.
+    let before = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    SIZE_IGNORED.store(before == libc::SIG_IGN, Ordering::Relaxed);
 }
 
 fn is_ignored(signal: i32) -> bool {
@@ -41,12 +47,17 @@ fn is_ignored(signal: i32) -> bool {
     action.sa_sigaction == libc::SIG_IGN
 }
 
-/// Gives SIGPIPE and SIGCHLD back the meaning that they had for our caller; done before
+/// Gives SIGPIPE, SIGCHLD and SIGXFSZ back the meaning that they had for our caller; done before
 /// an exec, which keeps "ignored" but not handlers. signal(7).
 pub fn restore_caller() {
-    if !PIPE_IGNORED.load(Ordering::Relaxed) {
-        // SAFETY: the default action runs no code of ours.
-        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    for (ignored, signal) in [
+        (&PIPE_IGNORED, libc::SIGPIPE),
+        (&SIZE_IGNORED, libc::SIGXFSZ),
+    ] {
+        if !ignored.load(Ordering::Relaxed) {
+            // SAFETY: the default action runs no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
     }
     if CHILD_IGNORED.load(Ordering::Relaxed) {
         // SAFETY: to ignore a signal runs no code of ours.
@@ -59,9 +70,10 @@ pub fn restore_caller() {
 pub fn forget_caller() {
     PIPE_IGNORED.store(false, Ordering::Relaxed);
     CHILD_IGNORED.store(false, Ordering::Relaxed);
+    SIZE_IGNORED.store(false, Ordering::Relaxed);
     for signal in 1..=libc::SIGRTMAX() {
-        // Until its exec this process wants errors of its pipes, not to be ended by them; see `restore_caller`.
-        if signal != libc::SIGPIPE {
+        // Until its exec this process wants errors of its pipes and files, not to be ended by them; see `restore_caller`.
+        if ![libc::SIGPIPE, libc::SIGXFSZ].contains(&signal) {
             // SAFETY: the default action runs no code of ours; KILL, STOP and those of the C library answer EINVAL.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
