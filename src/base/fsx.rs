@@ -286,17 +286,21 @@ pub fn remove_dir(path: impl AsRef<Path>) -> Result<()> {
 /// an absent one is success. Links are removed, not followed.
 pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
-    match fs::remove_dir_all(path) {
+    let opened = match fs::remove_dir_all(path) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => return Ok(()),
         Err(_) => open_up(path),
-    }
-    absent_as_none(fs::remove_dir_all(path).context("remove tree", path)).map(drop)
+    };
+    let removed = absent_as_none(fs::remove_dir_all(path).context("remove tree", path));
+    // A directory that could not be opened up is why it cannot be emptied.
+    removed
+        .map(drop)
+        .map_err(|error| opened.err().unwrap_or(error))
 }
 
-/// Gives the owner all rights on every directory below `top`. What cannot be
-/// opened up is left for the removal that follows to report.
-fn open_up(top: &Path) {
+/// Gives the owner all rights on every directory below `top`, as far as that goes; the first reason why it goes no further.
+fn open_up(top: &Path) -> Result<()> {
+    let mut first = Ok(());
     let mut todo = vec![top.to_owned()];
     while let Some(dir) = todo.pop() {
         let Ok(meta) = fs::symlink_metadata(&dir) else {
@@ -305,13 +309,15 @@ fn open_up(top: &Path) {
         if !meta.is_dir() {
             continue;
         }
-        let _unreadable_is_reported_later = set_mode(&dir, 0o700);
+        // One that is gone hinders nobody.
+        first = first.and(absent_as_none(set_mode(&dir, 0o700)).map(drop));
         for entry in read_dir(&dir).unwrap_or_default() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 todo.push(entry.path());
             }
         }
     }
+    first
 }
 
 /// Creates or overwrites a file with permission bits `mode`; for trees that only we see yet.
