@@ -2,7 +2,7 @@
 
 mod attack;
 mod bytes;
-mod craft;
+pub(crate) mod craft;
 mod escapes;
 mod headers;
 mod list;

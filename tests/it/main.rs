@@ -17,6 +17,7 @@ mod embed;
 mod engine;
 mod exchange;
 mod exec;
+mod faults;
 mod flags_table;
 mod gpu;
 mod help;

@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use crate::support::Sandbox;
 
 /// An archive being written.
-pub(super) struct Archive(tar::Builder<Vec<u8>>);
+pub(crate) struct Archive(tar::Builder<Vec<u8>>);
 
 impl Archive {
-    pub(super) fn new() -> Archive {
+    pub(crate) fn new() -> Archive {
         Archive(tar::Builder::new(Vec::new()))
     }
 
     /// Adds a file.
-    pub(super) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Archive {
+    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Archive {
         let content = content.as_ref();
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
@@ -28,12 +28,12 @@ impl Archive {
     }
 
     /// Adds a document.
-    pub(super) fn json(self, name: &str, content: &Value) -> Archive {
+    pub(crate) fn json(self, name: &str, content: &Value) -> Archive {
         self.file(name, content.to_string())
     }
 
     /// Adds a symbolic link.
-    pub(super) fn link(mut self, name: &str, target: &str) -> Archive {
+    pub(crate) fn link(mut self, name: &str, target: &str) -> Archive {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);
@@ -43,31 +43,31 @@ impl Archive {
     }
 
     /// Adds a blob of an OCI layout.
-    pub(super) fn blob(self, content: &[u8]) -> Archive {
+    pub(crate) fn blob(self, content: &[u8]) -> Archive {
         let digest = Digest::of(content);
         self.file(&format!("blobs/sha256/{}", digest.hex()), content)
     }
 
     /// The bytes of the archive.
-    pub(super) fn bytes(self) -> Vec<u8> {
+    pub(crate) fn bytes(self) -> Vec<u8> {
         self.0.into_inner().expect("in memory")
     }
 }
 
 /// A plain layer with one file.
-pub(super) fn layer(name: &str, content: &str) -> Vec<u8> {
+pub(crate) fn layer(name: &str, content: &str) -> Vec<u8> {
     Archive::new().file(name, content).bytes()
 }
 
 /// The same bytes in gzip.
-pub(super) fn gzip(plain: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(plain).expect("in memory");
     gzip.finish().expect("in memory")
 }
 
 /// The config of an image of these plain layers.
-pub(super) fn config(layers: &[&[u8]]) -> Value {
+pub(crate) fn config(layers: &[&[u8]]) -> Value {
     let diff_ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer)).collect();
     json!({
         "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/file"], "Env": ["A=1"]},
@@ -76,13 +76,13 @@ pub(super) fn config(layers: &[&[u8]]) -> Value {
 }
 
 /// A descriptor of bytes.
-pub(super) fn descriptor(kind: &str, bytes: &[u8]) -> Value {
+pub(crate) fn descriptor(kind: &str, bytes: &[u8]) -> Value {
     let media_type = format!("application/vnd.oci.image.{kind}");
     json!({"mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len()})
 }
 
 /// The manifest of an image of these plain layers.
-pub(super) fn manifest(config: &[u8], layers: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn manifest(config: &[u8], layers: &[&[u8]]) -> Vec<u8> {
     let kind = "application/vnd.oci.image.manifest.v1+json";
     let layers: Vec<_> = layers
         .iter()
@@ -95,7 +95,7 @@ pub(super) fn manifest(config: &[u8], layers: &[&[u8]]) -> Vec<u8> {
 }
 
 /// An OCI layout of one image, whose entry has these annotations.
-pub(super) fn layout(layers: &[&[u8]], annotations: Value) -> Archive {
+pub(crate) fn layout(layers: &[&[u8]], annotations: Value) -> Archive {
     let config = config(layers).to_string().into_bytes();
     let manifest = manifest(&config, layers);
     let mut entry = descriptor("manifest.v1+json", &manifest);
@@ -111,7 +111,7 @@ pub(super) fn layout(layers: &[&[u8]], annotations: Value) -> Archive {
 }
 
 /// What lies in the store that is content or was about to be.
-pub(super) fn content(sandbox: &Sandbox) -> Vec<String> {
+pub(crate) fn content(sandbox: &Sandbox) -> Vec<String> {
     let mut found = Vec::new();
     for folder in [
         "blobs/sha256",
@@ -136,7 +136,7 @@ pub(super) fn content(sandbox: &Sandbox) -> Vec<String> {
 
 /// Asserts that nothing of an archive stayed.
 #[track_caller]
-pub(super) fn left_nothing(sandbox: &Sandbox) {
+pub(crate) fn left_nothing(sandbox: &Sandbox) {
     sandbox.coracle(["images", "-q"]).run().success().prints("");
     let found = content(sandbox);
     assert!(found.is_empty(), "left behind: {}", found.join(", "));

@@ -2,7 +2,7 @@
 
 mod commit;
 mod containers;
-mod craft;
+pub(crate) mod craft;
 mod find;
 mod hostile;
 mod images;

@@ -2,21 +2,21 @@
 
 /// An archive being written.
 #[derive(Clone, Default)]
-pub(super) struct Craft {
+pub(crate) struct Craft {
     bytes: Vec<u8>,
     is_open: bool,
 }
 
 /// The fields of one header that a test may want otherwise.
-pub(super) struct Fields<'a> {
-    pub(super) flag: u8,
-    pub(super) name: &'a [u8],
-    pub(super) link: &'a [u8],
-    pub(super) mode: u32,
-    pub(super) owner: (u64, u64),
-    pub(super) mtime: u64,
-    pub(super) size: u64,
-    pub(super) device: (u32, u32),
+pub(crate) struct Fields<'a> {
+    pub(crate) flag: u8,
+    pub(crate) name: &'a [u8],
+    pub(crate) link: &'a [u8],
+    pub(crate) mode: u32,
+    pub(crate) owner: (u64, u64),
+    pub(crate) mtime: u64,
+    pub(crate) size: u64,
+    pub(crate) device: (u32, u32),
 }
 
 impl Default for Fields<'_> {
@@ -35,17 +35,17 @@ impl Default for Fields<'_> {
 }
 
 impl Craft {
-    pub(super) fn new() -> Craft {
+    pub(crate) fn new() -> Craft {
         Craft::default()
     }
 
     /// A header block with a right checksum, and nothing after it.
-    pub(super) fn header(self, fields: &Fields<'_>) -> Craft {
+    pub(crate) fn header(self, fields: &Fields<'_>) -> Craft {
         self.header_but(fields, |_| {})
     }
 
     /// The same with bytes changed as no field can say.
-    pub(super) fn header_but(
+    pub(crate) fn header_but(
         mut self,
         fields: &Fields<'_>,
         change: impl FnOnce(&mut [u8; 512]),
@@ -70,7 +70,7 @@ impl Craft {
     }
 
     /// Any bytes, padded to a whole block.
-    pub(super) fn content(mut self, content: &[u8]) -> Craft {
+    pub(crate) fn content(mut self, content: &[u8]) -> Craft {
         self.bytes.extend_from_slice(content);
         let padded = self.bytes.len().next_multiple_of(512);
         self.bytes.resize(padded, 0);
@@ -78,24 +78,24 @@ impl Craft {
     }
 
     /// Any bytes, with nothing added.
-    pub(super) fn raw(mut self, bytes: &[u8]) -> Craft {
+    pub(crate) fn raw(mut self, bytes: &[u8]) -> Craft {
         self.bytes.extend_from_slice(bytes);
         self
     }
 
     /// Leaves out the last `count` bytes.
-    pub(super) fn cut(mut self, count: usize) -> Craft {
+    pub(crate) fn cut(mut self, count: usize) -> Craft {
         self.bytes.truncate(self.bytes.len() - count);
         self
     }
 
     /// Nothing will end it.
-    pub(super) fn open(mut self) -> Craft {
+    pub(crate) fn open(mut self) -> Craft {
         self.is_open = true;
         self
     }
 
-    pub(super) fn entry(self, fields: &Fields<'_>, content: &[u8]) -> Craft {
+    pub(crate) fn entry(self, fields: &Fields<'_>, content: &[u8]) -> Craft {
         let size = content.len() as u64;
         let Fields {
             flag,
@@ -120,27 +120,27 @@ impl Craft {
         self.header(&fields).content(content)
     }
 
-    pub(super) fn file(self, name: &str, content: &str) -> Craft {
+    pub(crate) fn file(self, name: &str, content: &str) -> Craft {
         self.of(b'0', name, "", 0o644, content.as_bytes())
     }
 
-    pub(super) fn dir(self, name: &str) -> Craft {
+    pub(crate) fn dir(self, name: &str) -> Craft {
         self.of(b'5', name, "", 0o755, b"")
     }
 
-    pub(super) fn symlink(self, name: &str, target: &str) -> Craft {
+    pub(crate) fn symlink(self, name: &str, target: &str) -> Craft {
         self.of(b'2', name, target, 0o777, b"")
     }
 
-    pub(super) fn hardlink(self, name: &str, target: &str) -> Craft {
+    pub(crate) fn hardlink(self, name: &str, target: &str) -> Craft {
         self.of(b'1', name, target, 0o644, b"")
     }
 
-    pub(super) fn mode(self, flag: u8, name: &str, mode: u32) -> Craft {
+    pub(crate) fn mode(self, flag: u8, name: &str, mode: u32) -> Craft {
         self.of(flag, name, "", mode, b"")
     }
 
-    pub(super) fn of(self, flag: u8, name: &str, link: &str, mode: u32, content: &[u8]) -> Craft {
+    pub(crate) fn of(self, flag: u8, name: &str, link: &str, mode: u32, content: &[u8]) -> Craft {
         let (name, link) = (name.as_bytes(), link.as_bytes());
         let fields = Fields {
             flag,
@@ -153,7 +153,7 @@ impl Craft {
     }
 
     /// A PAX header with these records.
-    pub(super) fn pax(self, records: &[(&str, &[u8])]) -> Craft {
+    pub(crate) fn pax(self, records: &[(&str, &[u8])]) -> Craft {
         let mut block = Vec::new();
         for (key, value) in records {
             let body = key.len() + value.len() + 3;
@@ -169,17 +169,17 @@ impl Craft {
     }
 
     /// GNU's long name (`L`) or long link (`K`).
-    pub(super) fn long(self, flag: u8, text: &str) -> Craft {
+    pub(crate) fn long(self, flag: u8, text: &str) -> Craft {
         let text = [text.as_bytes(), b"\0"].concat();
         self.of(flag, "././@LongLink", "", 0o644, &text)
     }
 
     /// The archive without the blocks that end it.
-    pub(super) fn unended(self) -> Vec<u8> {
+    pub(crate) fn unended(self) -> Vec<u8> {
         self.bytes
     }
 
-    pub(super) fn build(mut self) -> Vec<u8> {
+    pub(crate) fn build(mut self) -> Vec<u8> {
         if !self.is_open {
             self.bytes.extend_from_slice(&[0; 1024]);
         }
