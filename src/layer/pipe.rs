@@ -76,20 +76,25 @@ impl Filler {
         self.back.try_recv().unwrap_or_default()
     }
 
-    /// Reads into `piece` until it has [`PIECE`] bytes or the end is reached, and returns its length.
+    /// Reads into `piece` until it has [`PIECE`] bytes or the end is reached, and returns its length. After an error it
+    /// has what came before that.
     pub fn fill(&self, piece: &mut Vec<u8>, reader: &mut dyn Read) -> io::Result<usize> {
         piece.resize(PIECE, 0);
         let mut filled = 0;
+        let mut outcome = Ok(());
         while filled < piece.len() {
             match reader.read(&mut piece[filled..]) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
             }
         }
         piece.truncate(filled);
-        Ok(filled)
+        outcome.map(|()| filled)
     }
 
     /// Hands a piece over; an empty one is the end. It comes back where nobody reads any more.

@@ -34,11 +34,7 @@ impl Registry<'_> {
     }
 
     /// The bytes of a blob from `offset` on.
-    fn open_blob(
-        &self,
-        descriptor: &Descriptor,
-        offset: u64,
-    ) -> Result<Paced<BodyReader<'static>>, RegistryError> {
+    fn open_blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part, RegistryError> {
         let what = format!("blob {}", descriptor.digest);
         // Always from the registry, never from where it redirected to: signed addresses expire.
         let url = match &self.blob {
@@ -58,7 +54,10 @@ impl Registry<'_> {
         };
         match reply.status {
             200 => whole_body(reply, descriptor, offset, what),
-            206 => partial_body(reply, descriptor.size, offset),
+            206 => {
+                let part = partial_body(reply, descriptor.size, offset);
+                part.map_err(|error| self.authority.veiled(error))
+            }
             status => Err(RegistryError::Status {
                 host: reply.origin.authority(),
                 what,
@@ -75,8 +74,8 @@ fn whole_body(
     descriptor: &Descriptor,
     offset: u64,
     object: String,
-) -> Result<Paced<BodyReader<'static>>, RegistryError> {
-    let (expected, host) = (descriptor.size, reply.origin.authority());
+) -> Result<Part, RegistryError> {
+    let expected = descriptor.size;
     if let Some(got) = reply
         .body
         .content_length()
@@ -89,23 +88,22 @@ fn whole_body(
         }
         .into());
     }
-    let mut body = reply.into_reader();
-    let skipped = io::copy(&mut body.by_ref().take(offset), &mut io::sink());
-    skipped.map_err(|source| RegistryError::Unreachable { host, source })?;
-    Ok(body)
+    Ok(Part {
+        body: reply.into_reader(),
+        before: offset,
+    })
 }
 
 /// The body of a 206, which must start at `offset` and reach to the end.
-fn partial_body(
-    reply: Reply,
-    size: u64,
-    offset: u64,
-) -> Result<Paced<BodyReader<'static>>, RegistryError> {
+fn partial_body(reply: Reply, size: u64, offset: u64) -> Result<Part, RegistryError> {
     let range = reply.header("content-range").unwrap_or_default();
     let expected = format!("bytes {offset}-{}/", size.saturating_sub(1));
     let total = range.strip_prefix(&expected);
     if total.is_some_and(|total| total == "*" || total == size.to_string()) {
-        return Ok(reply.into_reader());
+        return Ok(Part {
+            body: reply.into_reader(),
+            before: 0,
+        });
     }
     Err(RegistryError::Protocol {
         host: reply.origin.authority(),
@@ -114,6 +112,27 @@ fn partial_body(
             super::reply::one_line(range)
         ),
     })
+}
+
+/// What one answer has of a blob.
+struct Part {
+    body: Paced<BodyReader<'static>>,
+    /// Bytes of it that are here already.
+    before: u64,
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.before > 0 {
+            let most = usize::try_from(self.before).unwrap_or(usize::MAX);
+            let most = most.min(buffer.len());
+            match self.body.read(&mut buffer[..most])? {
+                0 => return Ok(0),
+                count => self.before -= count as u64,
+            }
+        }
+        self.body.read(buffer)
+    }
 }
 
 /// The conversation of a stream.
@@ -152,7 +171,7 @@ impl<'a> BlobStream<'a> {
 pub struct BlobStream<'a> {
     registry: Held<'a>,
     descriptor: Descriptor,
-    body: Option<Paced<BodyReader<'static>>>,
+    body: Option<Part>,
     got: u64,
     failures: u32,
     got_at_failure: u64,

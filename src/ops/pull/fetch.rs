@@ -215,13 +215,15 @@ impl Fetch<'_> {
                 Some(piece) => piece,
                 None => feed.piece(),
             };
-            if feed.fill(&mut piece, bytes).map_err(broken)? == 0 {
-                return Ok(());
-            }
+            let filled = feed.fill(&mut piece, bytes);
+            // Also what came before the connection broke for good: the next attempt goes on after that.
             if let Some(writer) = &mut writer {
                 writer.write_all(&piece).map_err(broken)?;
             }
             track.advance(piece.len() as u64);
+            if filled.map_err(broken)? == 0 {
+                return Ok(());
+            }
             unread = feed.send(piece).err();
         }
     }
