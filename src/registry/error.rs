@@ -182,14 +182,20 @@ impl RegistryError {
         error.get_ref()?.downcast_ref()
     }
 
-    /// What the host said of itself, where that is a part of this.
-    pub(super) fn message_mut(&mut self) -> Option<&mut String> {
+    /// What of this a host may have written.
+    pub(super) fn foreign_texts(&mut self) -> Vec<&mut String> {
         match self {
             RegistryError::Denied { message, .. }
             | RegistryError::NotFound { message, .. }
-            | RegistryError::TooMany { message, .. }
-            | RegistryError::Status { message, .. } => message.as_mut(),
-            _ => None,
+            | RegistryError::Status { message, .. } => message.iter_mut().collect(),
+            RegistryError::TooMany { message, limit, .. } => {
+                message.iter_mut().chain(limit).collect()
+            }
+            RegistryError::Protocol { how, .. }
+            | RegistryError::Document(
+                DocumentError::Confused { how, .. } | DocumentError::NotAnImage(how),
+            ) => vec![how],
+            _ => Vec::new(),
         }
     }
 

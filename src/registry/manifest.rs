@@ -77,7 +77,8 @@ impl Registry<'_> {
     ) -> Result<Served, RegistryError> {
         let answer = self.request_and(self.manifest_call(selector)?, what, Answer::read)?;
         for warning in &answer.warnings {
-            let (host, said) = (&self.api_host, reply::one_line(warning));
+            let said = self.authority.veiled_text(&reply::one_line(warning));
+            let host = &self.api_host;
             self.progress.warn(&format!("`{host}` says: {said}"));
         }
         let bytes = answer.bytes;
@@ -94,7 +95,8 @@ impl Registry<'_> {
         for expected in expected.into_iter().chain(answer.announced.as_ref()) {
             check(&bytes, expected, what)?;
         }
-        let document = Document::parse(&bytes, answer.content_type.as_deref())?;
+        let document = Document::parse(&bytes, answer.content_type.as_deref());
+        let document = document.map_err(|error| self.authority.veiled(error.into()))?;
         Ok(Served {
             digest: expected.cloned().unwrap_or_else(|| Digest::of(&bytes)),
             bytes,

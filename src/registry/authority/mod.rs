@@ -100,15 +100,25 @@ impl<'a> Authority<'a> {
 
     /// An error in which nothing stands that we have shown: a registry might repeat it.
     pub(super) fn veiled(&self, mut error: RegistryError) -> RegistryError {
+        let secrets = self.shown();
+        for text in error.foreign_texts() {
+            *text = veil(text, &secrets);
+        }
+        error
+    }
+
+    /// The same for a text of the registry that is no error.
+    pub(super) fn veiled_text(&self, text: &str) -> String {
+        veil(text, &self.shown())
+    }
+
+    /// All that we have shown to somebody.
+    fn shown(&self) -> Vec<String> {
         let state = self.state();
         let secret = state.secret.iter().flatten().flat_map(Secret::words);
         let header = state.granted.iter().map(|grant| grant.header.as_str());
         let shown = header.filter_map(|header| Some(header.split_once(' ')?.1.to_owned()));
-        let secrets: Vec<String> = secret.chain(shown).collect();
-        if let Some(message) = error.message_mut() {
-            *message = veil(message, &secrets);
-        }
-        error
+        secret.chain(shown).collect()
     }
 
     /// Meets the demand of a 401 by `asker` that came although `used` was sent. `false` where we have nothing else to
@@ -180,8 +190,8 @@ impl<'a> Authority<'a> {
                     *had_credentials = secret.is_some();
                 }
                 let words = secret.map(Secret::words).unwrap_or_default();
-                if let Some(message) = error.message_mut() {
-                    *message = veil(message, &words);
+                for text in error.foreign_texts() {
+                    *text = veil(text, &words);
                 }
                 error
             })
