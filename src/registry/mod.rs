@@ -150,11 +150,20 @@ impl<'a> Registry<'a> {
 
     /// For a host that the user declared insecure: https if it answers there, else http.
     fn find_scheme(&self, http: &Url) -> Result<Scheme, RegistryError> {
-        let https = Url::new(Scheme::Https, &self.api_host, "/v2/");
-        if https.is_some_and(|https| self.transport.send(&Call::get(https)).is_ok()) {
-            return Ok(Scheme::Https);
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let https = Url::new(Scheme::Https, &self.api_host, "/v2/");
+            if https.is_some_and(|https| self.transport.send(&Call::get(https)).is_ok()) {
+                return Ok(Scheme::Https);
+            }
+            let error = match self.transport.send(&Call::get(http.clone())) {
+                Ok(_) => break,
+                Err(error) if error.is_passing() => error,
+                Err(error) => return Err(error),
+            };
+            self.pause(attempt, None, error, "trying again")?;
         }
-        self.transport.send(&Call::get(http.clone()))?;
         self.progress
             .note(&format!("`{}` is spoken to over plain http", self.api_host));
         Ok(Scheme::Http)
@@ -196,7 +205,7 @@ impl<'a> Registry<'a> {
                 // The token service is.
                 Err(error) => match error.is_busy() {
                     Some(asked) => (error, asked),
-                    None => return Err(error),
+                    None => return Err(self.authority.veiled(error)),
                 },
             };
             self.pause(attempt, asked, error, "trying again")?;
@@ -233,7 +242,10 @@ impl<'a> Registry<'a> {
 
     /// Says how much more the registry lets us ask, where it counts. Docker Hub, "Usage and limits".
     fn tell_limit(&self, reply: &Reply) {
-        let said = |name| reply.header(name).map(reply::one_line);
+        let said = |name| {
+            let text = reply::one_line(reply.header(name)?);
+            Some(self.authority.veiled_text(&text))
+        };
         let Some(remaining) = said("ratelimit-remaining") else {
             return;
         };
