@@ -83,7 +83,7 @@ impl Url {
         Url::parse(&format!("{}://{authority}{path}", scheme.name()))
     }
 
-    /// Where a `Location` header found at this URL leads; RFC 3986, 5.2, without dot segments.
+    /// Where a `Location` header found at this URL leads; RFC 3986, 5.2.
     pub(super) fn join(&self, location: &str) -> Option<Url> {
         if location.split(['/', '?']).next()?.contains(':') {
             return Url::parse(location);
@@ -96,7 +96,7 @@ impl Url {
             b'?' => format!("{}{location}", self.path),
             _ => {
                 let dir = &self.path[..=self.path.rfind('/')?];
-                format!("{dir}{location}")
+                without_dots(&format!("{dir}{location}"))
             }
         };
         Url::new(self.origin.scheme, &self.origin.authority(), &path)
@@ -128,6 +128,25 @@ impl fmt::Display for Url {
 pub(super) fn form(pairs: &[(&str, &str)]) -> String {
     let pair = |(name, value): &(&str, &str)| format!("{}={}", encode(name), encode(value));
     pairs.iter().map(pair).collect::<Vec<_>>().join("&")
+}
+
+/// An absolute path, with or without a query, in which no segment is `.` or `..`. RFC 3986, 5.2.4.
+fn without_dots(text: &str) -> String {
+    let (path, query) = split_query(text);
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => drop(segments.pop()),
+            name => segments.push(name),
+        }
+    }
+    // A directory stays one.
+    if path.ends_with("/.") || path.ends_with("/..") {
+        segments.push("");
+    }
+    let query = query.map(|query| format!("?{query}"));
+    format!("/{}{}", segments.join("/"), query.unwrap_or_default())
 }
 
 fn split_query(text: &str) -> (&str, Option<&str>) {
@@ -206,6 +225,9 @@ mod tests {
             ("//b.example/y", "https://b.example/y"),
             ("/y?z=1", "https://a.example/y?z=1"),
             ("y", "https://a.example/v2/x/blobs/y"),
+            ("./b:1?./z", "https://a.example/v2/x/blobs/b:1?./z"),
+            ("../../../../y/.", "https://a.example/y/"),
+            ("..", "https://a.example/v2/x/"),
             ("?z", "https://a.example/v2/x/blobs/1?z"),
         ] {
             assert_eq!(
