@@ -5,6 +5,7 @@
 mod auth;
 mod contents;
 mod dns;
+mod faults;
 mod helper;
 mod mirrors;
 mod proxy;
@@ -13,6 +14,7 @@ mod secrets;
 pub(crate) mod server;
 pub(crate) mod shelf;
 mod tls;
+mod wire;
 
 use std::io::Read;
 

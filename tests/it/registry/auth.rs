@@ -84,7 +84,7 @@ fn for_tokens(server: &Server) -> Vec<String> {
 }
 
 /// A registry whose token service answers requests by `service`, and whose tokens are all called `good`.
-fn with_service(service: impl Fn(&Asked) -> Answer + Send + 'static) -> Server {
+fn with_service(service: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Server {
     Server::start(move |asked, _| {
         if asked.path.starts_with("/token") {
             return service(asked);

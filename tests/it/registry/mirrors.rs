@@ -131,7 +131,9 @@ fn the_setting_names_mirrors_too() {
 }
 
 /// Pulls with a mirror that answers everything but its front door so.
-fn falls_back(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> (Harbour, Server, String) {
+fn falls_back(
+    answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+) -> (Harbour, Server, String) {
     let mirror = Server::start(move |asked, _| match asked.path.as_str() {
         "/v2/" => Answer::ok("{}"),
         _ => answer(asked),

@@ -78,8 +78,18 @@ fn denied() -> Answer {
     Answer::new(401).body(r#"{"errors":[{"code":"UNAUTHORIZED","message":"who are you"}]}"#)
 }
 
+/// Puts a helper into `bin`, which writes to `bin/argv` and gives `canary-helper`.
+pub(super) fn install_helper(sandbox: &Sandbox, name: &str, user: &str) {
+    sandbox.folder("bin");
+    let from = sandbox.file("bin/new", HELPER.replace("USER", user));
+    let to = sandbox.path(format!("bin/docker-credential-{name}"));
+    let mut install = std::process::Command::new("install");
+    let status = install.arg("-m755").args([from, to]).status();
+    assert!(status.is_ok_and(|status| status.success()));
+}
+
 /// Whether `text` holds a secret, as it is or as Basic has it.
-fn tells(text: &str) -> bool {
+pub(super) fn tells(text: &str) -> bool {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
     let decoded = words.filter_map(|word| {
         let bytes = base64::engine::general_purpose::STANDARD
@@ -105,14 +115,8 @@ impl Home {
             sandbox: Sandbox::new(),
         };
         home.sandbox.folder("home/.docker");
-        home.sandbox.folder("bin");
         for (name, user) in [("password", "ada"), ("identity", "<token>")] {
-            home.sandbox.file("bin/new", HELPER.replace("USER", user));
-            let to = home.sandbox.path(format!("bin/docker-credential-{name}"));
-            let mut install = std::process::Command::new("install");
-            let from = home.sandbox.path("bin/new");
-            let status = install.arg("-m755").args([from, to]).status();
-            assert!(status.is_ok_and(|status| status.success()));
+            install_helper(&home.sandbox, name, user);
         }
         home
     }

@@ -122,6 +122,18 @@ impl Shelf {
         object.1 = bytes.to_vec();
     }
 
+    /// What is said to be under the digest at the end of a path.
+    pub(crate) fn media_type(&self, path: &str) -> Option<&str> {
+        let object = self.objects.get(path.rsplit('/').next()?)?;
+        Some(&object.0)
+    }
+
+    /// The bytes of the content under a digest.
+    pub(crate) fn size(&self, digest: &str) -> u64 {
+        let object = self.objects.get(digest).expect("it was put there");
+        object.1.len() as u64
+    }
+
     /// What an honest registry answers, for any repository, ranges included.
     pub(crate) fn answer(&self, asked: &Asked) -> Answer {
         if asked.path == "/v2/" {

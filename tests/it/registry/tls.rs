@@ -7,14 +7,14 @@ use super::proxy::{ENCODED, Proxy};
 use crate::support::{Output, Registry, Run, Sandbox, Tls, fixture, require};
 
 /// Certificates made by openssl for one test.
-struct Forge(Sandbox);
+pub(super) struct Forge(Sandbox);
 
 impl Forge {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Sandbox::new())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path(name)
     }
 
@@ -41,7 +41,7 @@ impl Forge {
     }
 
     /// `NAME.crt` and `NAME.key` of an authority.
-    fn authority(&self, name: &str) {
+    pub(super) fn authority(&self, name: &str) {
         let cert = format!("{name}.crt");
         let usage = "keyUsage=critical,keyCertSign";
         let words = ["-x509", "-days", "9", "-out", &cert, "-addext", usage];
@@ -49,7 +49,7 @@ impl Forge {
     }
 
     /// `NAME.cert` and `NAME.key`, signed by `authority`, for `names`, good for `days` from now on.
-    fn signed(&self, name: &str, authority: &str, names: &str, days: &str) {
+    pub(super) fn signed(&self, name: &str, authority: &str, names: &str, days: &str) {
         let (request, cert) = (format!("{name}.csr"), format!("{name}.cert"));
         self.key(&["-out", &request], name);
         self.0.file(
