@@ -46,6 +46,7 @@ mod share;
 pub mod tag;
 mod tarball;
 pub mod top;
+pub mod udocker;
 pub mod verify;
 pub mod volume;
 mod vouch;

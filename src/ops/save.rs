@@ -19,7 +19,7 @@ use crate::oci::reference::Reference;
 use crate::oci::source::Source;
 use crate::ops::export::{Unwritten, into_file};
 use crate::ops::images;
-use crate::ops::load::{FULL_NAME, with_tag};
+use crate::ops::load::FULL_NAME;
 use crate::ops::pull::archive::REF_NAME;
 use crate::ops::tarball::{Member, Tarball};
 use crate::store::{ImageRecord, Store, StoreError};
@@ -168,7 +168,8 @@ impl Archive {
     /// The list of `docker save`.
     fn manifest(&self) -> Value {
         let images = self.images.iter().map(|image| {
-            let names: Vec<_> = image.names.iter().map(with_tag).collect();
+            // Complete, as skopeo writes them: Podman takes a name without a host for one of `localhost`.
+            let names: Vec<_> = image.names.iter().map(Reference::to_string).collect();
             let layers = image.manifest.layers.iter().map(blob_name);
             json!({
                 "Config": blob_name(&image.manifest.config),

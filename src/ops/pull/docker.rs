@@ -235,8 +235,8 @@ fn require(files: &TarFiles, name: &str) -> Result<Part, BoxFault> {
     Ok(part.ok_or_else(|| files.missing(name))?)
 }
 
-/// Hashes a layer.
-fn describe(part: &Part, object: &str) -> Result<Descriptor, BoxFault> {
+/// Hashes a layer, which messages call `object`.
+pub(in crate::ops) fn describe(part: &Part, object: &str) -> Result<Descriptor, BoxFault> {
     let mut reader = part.reader(0);
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut size = 0;

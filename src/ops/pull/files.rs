@@ -165,7 +165,11 @@ fn seekable(input: Input, store: &Store) -> Result<File, BoxFault> {
         file.rewind().context("read", &name)?;
         let is_compressed = matches!(
             magic,
-            [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | [0xfd, b'7', b'z', b'X']
+            [0x1f, 0x8b, ..]
+                | [0x28, 0xb5, 0x2f, 0xfd]
+                | [0xfd, b'7', b'z', b'X']
+                // Refused, by its name.
+                | [b'B', b'Z', b'h', _]
         );
         if is_short || !is_compressed {
             return Ok(file);

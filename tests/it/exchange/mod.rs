@@ -6,5 +6,7 @@ pub(crate) mod craft;
 mod find;
 mod hostile;
 mod images;
+mod interop;
 mod roots;
+mod udocker;
 mod vintages;

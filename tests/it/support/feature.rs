@@ -36,6 +36,8 @@ pub(crate) enum Feature {
     Fish,
     /// `umoci`, whose extraction ours is compared with.
     Umoci,
+    /// `podman` and `buildah`, which read what we write.
+    Podman,
     /// pasta(1), which passes ports on to a guest.
     Pasta,
     /// slirp4netns(1), which does so too.
@@ -73,6 +75,7 @@ impl Feature {
             Self::Zsh => installed("zsh"),
             Self::Fish => installed("fish"),
             Self::Umoci => installed("umoci"),
+            Self::Podman => installed("podman").and_then(|()| installed("buildah")),
             Self::Pasta => installed("pasta"),
             Self::Slirp4netns => installed("slirp4netns"),
             Self::Tun => tried_behind(

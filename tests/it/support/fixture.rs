@@ -28,7 +28,7 @@ pub(crate) fn service(tag: &str) -> String {
 /// Whether everything was made; the error says what to do.
 pub(crate) fn ready() -> Result<(), String> {
     for part in [
-        "tls", "htpasswd", "debs", "bin", "faults", "gpu", "oci", "services", "registry",
+        "tls", "htpasswd", "debs", "bin", "faults", "gpu", "oci", "services", "registry", "udocker",
     ] {
         if !path(&format!("{part}.stamp")).exists() {
             return Err(format!(

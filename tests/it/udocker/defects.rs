@@ -2,6 +2,8 @@
 //!
 //! Most have tests of their own elsewhere; here each is short, under udocker's name, as its users met it.
 
+mod odd;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
