@@ -83,6 +83,7 @@ pub(crate) struct Answer {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     length: Length,
+    version: &'static str,
     /// What is sent before it.
     before: Vec<u8>,
     /// What is sent instead of status and headers.
@@ -99,6 +100,7 @@ impl Answer {
             headers: Vec::new(),
             body: Vec::new(),
             length: Length::True,
+            version: "1.1",
             before: Vec::new(),
             head: None,
             sent: None,
@@ -161,6 +163,12 @@ impl Answer {
         self
     }
 
+    /// By HTTP of that version.
+    pub(crate) fn version(mut self, version: &'static str) -> Answer {
+        self.version = version;
+        self
+    }
+
     /// After these bytes.
     pub(crate) fn preceded(mut self, bytes: impl Into<Vec<u8>>) -> Answer {
         self.before = bytes.into();
@@ -189,7 +197,8 @@ impl Answer {
         if let Some(head) = &self.head {
             return head.clone();
         }
-        let mut head = format!("HTTP/1.1 {} Status\r\nConnection: close\r\n", self.status);
+        let (version, status) = (self.version, self.status);
+        let mut head = format!("HTTP/{version} {status} Status\r\nConnection: close\r\n");
         let mut names = self.headers.iter().map(|(name, _)| name);
         let is_chunked = names.any(|name| name == "Transfer-Encoding");
         let length = match self.length {

@@ -87,6 +87,8 @@ pub(super) enum Fault {
     LongHeader(usize),
     /// Something that is not HTTP.
     Garbage,
+    /// HTTP of 1996, without a length.
+    Http10,
     /// Another answer first, that is only an interim one.
     EarlyHints,
     /// A status, with an error that a registry writes; and with `Retry-After`.
@@ -97,6 +99,8 @@ pub(super) enum Fault {
     /// A status with an error of so many bytes.
     LongError(u16, usize),
     Redirect(Where),
+    /// To another address of the same server, with that status.
+    Moved(u16),
     /// What a 401 demands; `REGISTRY` and `STORAGE` are the servers' addresses.
     Demand(&'static str),
     /// Whatever was shown, it does not suffice, for that reason.
@@ -129,7 +133,9 @@ impl Fault {
             _ if honest.status() == 401 && at != At::Door => false,
             Fault::NoRange | Fault::WrongRange | Fault::OpenRange | Fault::Unsatisfiable => is_part,
             Fault::PartForWhole => !is_part,
-            Fault::Redirect(Where::Path | Where::Relative) => !asked.path.contains("?again"),
+            Fault::Moved(_) | Fault::Redirect(Where::Path | Where::Relative) => {
+                !asked.path.contains("?again")
+            }
             _ => true,
         }
     }
@@ -143,6 +149,8 @@ impl Fault {
             | Fault::OpenRange
             | Fault::Unsatisfiable
             | Fault::EarlyHints
+            | Fault::Http10
+            | Fault::Moved(_)
             | Fault::Demand(_)
             | Fault::Redirect(Where::Storage | Where::Path | Where::Relative)
             | Fault::Header(..)
@@ -216,6 +224,8 @@ impl Fault {
             Fault::Body(text) => edited(honest, |body| *body = text.into()),
             Fault::Blanks(count) => edited(honest, |body| *body = vec![b' '; count]),
             Fault::Redirect(to) => redirect(asked, to, around),
+            Fault::Moved(status) => redirect(asked, Where::Path, around).with_status(status),
+            Fault::Http10 => honest.unframed().version("1.0"),
             _ => self.other_head(asked, honest, around),
         }
     }

@@ -49,6 +49,7 @@ pub(super) struct State {
     signatures: Mutex<Vec<String>>,
     n_given: AtomicUsize,
     has_ranges: bool,
+    is_open: bool,
     storage: OnceLock<String>,
     scheme: &'static str,
 }
@@ -60,6 +61,8 @@ pub(super) struct Setting {
     pub(super) secured: Option<Secured>,
     pub(super) uses: usize,
     pub(super) has_ranges: bool,
+    /// Whether everybody may read.
+    pub(super) is_open: bool,
     /// Whether a helper has the credentials, instead of a file.
     pub(super) has_helper: bool,
     /// What the shelf holds instead of the plain image.
@@ -73,6 +76,7 @@ impl Default for Setting {
             secured: None,
             uses: ALWAYS,
             has_ranges: true,
+            is_open: false,
             has_helper: false,
             holds: None,
         }
@@ -119,6 +123,7 @@ impl Scene {
             signatures: Mutex::default(),
             n_given: AtomicUsize::new(0),
             has_ranges: setting.has_ranges,
+            is_open: setting.is_open,
             storage: OnceLock::new(),
             scheme: if setting.secured.is_some() {
                 "https"
@@ -331,7 +336,7 @@ impl State {
         let shown = asked.header("authorization").unwrap_or_default();
         let honest = match at {
             At::Token => self.token(asked, shown),
-            _ if shown != BASIC && !self.is_good(shown) => {
+            _ if !self.is_open && shown != BASIC && !self.is_good(shown) => {
                 let realm = format!("Bearer realm=\"{registry}/token\",service=\"s\"");
                 Answer::new(401).header("WWW-Authenticate", realm)
             }

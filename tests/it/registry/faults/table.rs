@@ -2,7 +2,8 @@
 //!
 //! `"name" [setting]: request times fault, ... => end;` where `*` times is always. Without a fault the name tells of the
 //! setting. Beside these, `dns` has a name with sixty addresses, `tls` what is older than TLS 1.2, `mirrors` endpoints
-//! that take over from each other, `contents` odd but right images.
+//! that take over from each other, `contents` odd but right images, `trust` lists of signatures that are not there, empty,
+//! on pages, or wrong.
 
 use super::documents::{
     confused, deep, far_up, huge_layer, malformed, many_layers, no_layer_list, nonsense_config,
@@ -133,6 +134,7 @@ pub(super) const SCRIPTS: &[Script] = scripts! {
     "a header of a million bytes": Layer * LongHeader(1_000_000) => UNREACHABLE;
     "no HTTP at all": Manifest * Garbage => UNREACHABLE;
     "no HTTP at all, once": Layer 1 Garbage => Well;
+    "HTTP of 1996": Manifest * Http10, Layer * Http10 => Well;
     "an interim answer": Manifest * EarlyHints, Layer * EarlyHints => Well;
 
     // Bytes.
@@ -162,6 +164,7 @@ pub(super) const SCRIPTS: &[Script] = scripts! {
 
     // Redirects.
     "to another address of the same host": Layer * Redirect(Where::Path), Manifest * Redirect(Where::Path) => Well;
+    "to another address, in every way to say so": Manifest 1 Moved(301), Config 1 Moved(302), Layer 1 Moved(303), Small 1 Moved(308) => Well;
     "to a relative address": Layer * Redirect(Where::Relative) => Well;
     "to a storage elsewhere": Layer * Redirect(Where::Storage), Small * Redirect(Where::Storage), Config * Redirect(Where::Storage) => Well;
     "to a storage that breaks off": Layer * Redirect(Where::Storage), Stored 1 Cut(70_000), Stored 1 Reset(9) => Well;
@@ -207,6 +210,7 @@ pub(super) const SCRIPTS: &[Script] = scripts! {
     "here already, at a registry that fails at HEAD" [Twice]: Head * Status(500) => Well;
     "here already, at a registry that does not say its digest" [Twice]: Head * NoHeader("Docker-Content-Digest") => Well;
     "here already, at a registry that hangs up" [Twice]: Head * HangUp => Well;
+    "here already, at a registry that falls silent" [Twice]: Head * StalledHead => Well;
     "here already, at a registry that has it no more" [Twice]: Head * Status(404), Manifest * Status(404) => Fails("notfound", "has no `");
 
     // Ways there.

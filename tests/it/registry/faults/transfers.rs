@@ -75,43 +75,48 @@ fn requests(scene: &Scene, from: usize) -> Vec<String> {
     requests
 }
 
-#[test]
-fn no_more_is_asked_than_has_to_be() {
+/// A cold pull, another one, one by digest, and that again: what each asks for.
+fn asks(setting: Setting) -> [Vec<String>; 4] {
     let forge = Certificate::forge();
     let setting = Setting {
         secured: Some(Certificate::Good.by(&forge)),
-        ..Setting::default()
+        ..setting
     };
     let scene = Scene::new(&setting, &[]);
-    let pull = |image: &str| {
+    let mut pinned = String::new();
+    [0, 1, 2, 3].map(|time| {
+        let from = scene.registry.asked().len();
+        let image = if time < 2 { &scene.image() } else { &pinned };
         let run = scene.pull(image);
         let output = run.env("CORACLE_TLS_CA", forge.path("ca.crt")).run();
         ended(Ends::Well, &output).expect("nothing goes wrong");
-        output.stdout.trim().to_owned()
-    };
-    let pinned = pull(&scene.image());
-    let cold = [
-        "GET /v2/x/manifests/1",
-        "GET /token",
-        "GET /v2/x/manifests/1",
-        "GET /v2/x/blobs/sha256",
-        "GET /v2/x/blobs/sha256",
-        "GET /v2/x/blobs/sha256",
+        pinned = output.stdout.trim().to_owned();
+        requests(&scene, from)
+    })
+}
+
+#[test]
+fn no_more_is_asked_than_has_to_be() {
+    let (manifest, blob) = ("GET /v2/x/manifests/1", "GET /v2/x/blobs/sha256");
+    let head = "HEAD /v2/x/manifests/1";
+    let open = asks(Setting {
+        is_open: true,
+        ..Setting::default()
+    });
+    // By its digest nothing, once it is here under that name.
+    let pinned = "GET /v2/x/manifests/sha256";
+    let expected: [&[&str]; 4] = [&[manifest, blob, blob, blob], &[head], &[pinned, blob], &[]];
+    assert_eq!(open, expected);
+    // With tokens twice: who may ask is what the first answer says.
+    let token = "GET /token";
+    let private = asks(Setting::default());
+    let expected: [&[&str]; 4] = [
+        &[manifest, token, manifest, blob, blob, blob],
+        &[head, token, head],
+        &[pinned, token, pinned, blob],
+        &[],
     ];
-    assert_eq!(requests(&scene, 0), cold);
-    // Of the registry itself two things are asked, of which the first is who may ask.
-    pull(&scene.image());
-    let warm = [
-        "HEAD /v2/x/manifests/1",
-        "GET /token",
-        "HEAD /v2/x/manifests/1",
-    ];
-    assert_eq!(requests(&scene, cold.len()), warm);
-    // By its digest nothing at all, once it is here under that name.
-    pull(&pinned);
-    let before = scene.registry.asked().len();
-    pull(&pinned);
-    assert!(requests(&scene, before).is_empty());
+    assert_eq!(private, expected);
 }
 
 /// An image of many layers.
