@@ -131,8 +131,9 @@ impl Fault {
             Fault::Demand(_) => honest.status() == 401,
             // How one speaks with a registry is asked before anybody knows who asks.
             _ if honest.status() == 401 && at != At::Door => false,
-            Fault::NoRange | Fault::WrongRange | Fault::OpenRange | Fault::Unsatisfiable => is_part,
-            Fault::PartForWhole => !is_part,
+            Fault::NoRange | Fault::WrongRange | Fault::OpenRange => honest.status() == 206,
+            Fault::Unsatisfiable => is_part,
+            Fault::PartForWhole => !is_part && honest.status() == 200,
             Fault::Moved(_) | Fault::Redirect(Where::Path | Where::Relative) => {
                 !asked.path.contains("?again")
             }
@@ -163,7 +164,6 @@ impl Fault {
             | Fault::StalledHead
             | Fault::UnframedCut(_)
             | Fault::Unended(_)
-            | Fault::Understated
             | Fault::TwoLengths
             | Fault::Headers(_)
             | Fault::LongHeader(_)
@@ -177,6 +177,7 @@ impl Fault {
             Fault::Status(_) | Fault::Page(400..) => Kind::Network,
             Fault::Longer
             | Fault::Shorter
+            | Fault::Understated
             | Fault::Flip
             | Fault::Other
             | Fault::Gzip

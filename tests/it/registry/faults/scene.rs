@@ -4,6 +4,7 @@
 //! the faults that are planned; whether those were borne well is checked here.
 
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -152,7 +153,9 @@ impl Scene {
             true => r#"{"credsStore":"password"}"#.to_owned(),
             false => config,
         };
-        sandbox.file("home/.docker/config.json", config);
+        let config = sandbox.file("home/.docker/config.json", config);
+        let closed = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(config, closed).expect("it was just made");
         Scene {
             sandbox,
             registry,

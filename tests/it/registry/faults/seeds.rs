@@ -113,7 +113,8 @@ impl Dice {
     fn setting(&mut self) -> Setting {
         Setting {
             has_ranges: self.below(4) > 0,
-            uses: self.one_of(&[ALWAYS, ALWAYS, ALWAYS, 2, 3]),
+            // With fewer, two transfers at once may use each other's up.
+            uses: self.one_of(&[ALWAYS, ALWAYS, ALWAYS, 6, 7]),
             ..Setting::default()
         }
     }
@@ -157,6 +158,8 @@ fn kinds(at: At, fault: Fault) -> Vec<Kind> {
         // The token may be another one, and is refused.
         Fault::Flip if at == At::Token => kinds.push(Kind::Denied),
         Fault::LongError(400, _) if at == At::Token => kinds.push(Kind::Denied),
+        // Only 200 is a token.
+        Fault::PartForWhole if at == At::Token => kinds.push(Kind::Network),
         _ => {}
     }
     kinds
