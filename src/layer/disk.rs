@@ -70,8 +70,7 @@ impl Disk {
             top: top.to_owned(),
             granted: 0,
         };
-        // What cannot be tried costs a change of mode for each file, no more.
-        disk.granted = disk.try_modes().unwrap_or(0);
+        disk.granted = disk.try_modes()?;
         Ok(disk)
     }
 
@@ -79,15 +78,20 @@ impl Disk {
     /// it asked for none of the right to write: umask, default ACLs and file systems with
     /// ideas of their own decide, and no question but this one covers them all. It saves
     /// a system call for each file, which is a round trip on a network file system.
-    fn try_modes(&self) -> nix::Result<u32> {
+    ///
+    /// What cannot be tried costs a change of mode for each file, no more; but what was made
+    /// for it and cannot be removed would be in the image.
+    fn try_modes(&self) -> Result<u32, PathError> {
         const NAME: &[u8] = b".modes";
         let mut bits = [0; 2];
         for (bits, asked) in bits.iter_mut().zip([ALL, 0o400]) {
             let mode = Mode::from_bits_truncate(asked);
-            let file = openat(&self.root, NAME, NEW_FILE, mode)?;
+            let Ok(file) = openat(&self.root, NAME, NEW_FILE, mode) else {
+                return Ok(0);
+            };
             let tried = unistd::write(&file, b"?").and_then(|_| stat::fstat(&file));
-            unistd::unlinkat(&self.root, NAME, UnlinkatFlags::NoRemoveDir)?;
-            *bits = tried?.st_mode & 0o7777;
+            self.remove_file(NAME)?;
+            *bits = tried.map_or(0, |facts| facts.st_mode & 0o7777);
         }
         Ok(if bits[1] == 0o400 { bits[0] & ALL } else { 0 })
     }
