@@ -321,8 +321,12 @@ fn open_up(top: &Path) -> Result<()> {
 }
 
 /// Creates or overwrites a file with permission bits `mode`; for trees that only we see yet.
+///
+/// Closing is checked: NFS and Lustre report a full quota only there, unless somebody flushes. close(2).
 pub fn write(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
-    fs::write(&path, bytes).context("write", &path)?;
+    let mut file = File::create(&path).context("create", &path)?;
+    file.write_all(bytes).context("write", &path)?;
+    nix::unistd::close(file).context("write", &path)?;
     set_mode(path, mode)
 }
 
@@ -384,9 +388,9 @@ pub fn write_private(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<
 /// The same for what need not survive a crash of the host: the content may be lost with it.
 pub fn write_unsynced(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
     let path = path.as_ref();
-    create_new(path, mode)?
-        .write_all(bytes)
-        .context("write", path)
+    let mut file = create_new(path, mode)?;
+    file.write_all(bytes).context("write", path)?;
+    nix::unistd::close(file).context("write", path)
 }
 
 /// Sets the times to now, by the clock of the file's server. utimensat(2), `UTIME_NOW`.
