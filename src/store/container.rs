@@ -216,7 +216,7 @@ impl Store {
     pub fn running_containers(&self) -> Result<Vec<String>> {
         let ids = self.container_ids()?;
         let names = ids.iter().map(|id| format!("containers/{id}")).collect();
-        let running = usage::in_use(self.home(), &names);
+        let running = usage::in_use(self.home(), &names)?;
         let is_running = |id: &String| running.contains_key(&format!("containers/{id}"));
         Ok(ids.into_iter().filter(is_running).collect())
     }

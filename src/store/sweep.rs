@@ -208,7 +208,7 @@ impl Store {
         }
         let trees = unclaimed_in(&self.layout.trees(), "", &claims)?;
         let names = trees.iter().map(|(name, _)| format!("trees/{name}"));
-        let mut used = usage::in_use(self.home(), &names.collect());
+        let mut used = usage::in_use(self.home(), &names.collect())?;
         for (name, path) in trees {
             match used.remove(&format!("trees/{name}")) {
                 Some(by) => swept.in_use.push(InUse { tree: name, by }),

@@ -55,20 +55,28 @@ impl fmt::Display for User {
 
 /// Those of `names`, paths below `home`, that a running process has mounted or was given by
 /// its PRoot, which mounts nothing; each with the first such process.
-pub(super) fn in_use(home: &HostPath, names: &BTreeSet<String>) -> BTreeMap<String, User> {
+///
+/// Fails where that cannot be told, of want of descriptors or memory: nothing may be removed then.
+pub(super) fn in_use(
+    home: &HostPath,
+    names: &BTreeSet<String>,
+) -> fsx::Result<BTreeMap<String, User>> {
     let mut used = BTreeMap::new();
     let places: Vec<Place> = names.iter().map(|name| Place::of(home, name)).collect();
     if places.is_empty() {
-        return used;
+        return Ok(used);
     }
-    for process in Process::others() {
+    for process in Process::others()? {
+        let Some(process) = process? else {
+            continue;
+        };
         for place in &places {
             if !used.contains_key(&place.name) && process.is_in(place) {
                 used.insert(place.name.clone(), User::of(process.pid));
             }
         }
     }
-    used
+    Ok(used)
 }
 
 /// The processes of this host in whose root something of `name`, a path below `home`, is mounted that is not in ours,
@@ -76,7 +84,9 @@ pub(super) fn in_use(home: &HostPath, names: &BTreeSet<String>) -> BTreeMap<Stri
 /// none.
 pub(super) fn processes(home: &HostPath, name: &str) -> Vec<Pid> {
     let place = Place::of(home, name);
-    let users = Process::others().filter(|process| process.is_in(&place));
+    let others = Process::others().into_iter().flatten();
+    let others = others.filter_map(|process| process.ok().flatten());
+    let users = others.filter(|process| process.is_in(&place));
     users.map(|process| process.pid).collect()
 }
 
@@ -140,7 +150,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 
 /// Where `path`, which has no links, is in its file system: by the mount that shows it here.
 fn in_file_system(path: &Path) -> Option<(String, PathBuf)> {
-    let mounts = mounts("self");
+    let mounts = mounts("self").ok()?;
     let shows = mounts.iter().filter(|mount| path.starts_with(&mount.at));
     // The last one of several at one place hides the others.
     let mount = shows.max_by_key(|mount| mount.at.as_os_str().len())?;
@@ -162,30 +172,33 @@ struct Process {
 }
 
 impl Process {
-    /// Those that have mounts of their own, and PRoots. Processes end while we look, and
-    /// those of others are not ours to read.
-    fn others() -> impl Iterator<Item = Process> {
-        let own = fsx::read_link("/proc/self/ns/mnt").ok();
-        fsx::names("/proc").into_iter().filter_map(move |name| {
-            let pid = Pid::from_raw(name.parse().ok()?);
-            if pid == Pid::this() {
-                return None;
-            }
-            let is_elsewhere = fsx::read_link(format!("/proc/{pid}/ns/mnt")).ok() != own;
-            let process = Process {
-                pid,
-                mounts: match is_elsewhere {
-                    true => mounts(&name),
-                    false => Vec::new(),
-                },
-                arguments: match is_proot(pid) {
-                    true => fsx::read(format!("/proc/{pid}/cmdline"), PROC_LIMIT).ok()?,
-                    false => Vec::new(),
-                },
-            };
-            let is_telling = !process.mounts.is_empty() || !process.arguments.is_empty();
-            is_telling.then_some(process)
-        })
+    /// Those that have mounts of their own, and PRoots; `None` for any other.
+    fn others() -> fsx::Result<impl Iterator<Item = fsx::Result<Option<Process>>>> {
+        let mut pids = Vec::new();
+        seen(fsx::each_entry("/proc", |name, _| {
+            let pid = name.to_str().and_then(|name| name.parse().ok());
+            pids.extend(pid.map(Pid::from_raw).filter(|pid| *pid != Pid::this()));
+        }))?;
+        let own = seen(fsx::read_link("/proc/self/ns/mnt"))?;
+        Ok(pids.into_iter().map(move |pid| Process::look(pid, &own)))
+    }
+
+    /// The process `pid`, if it tells from where it runs; `own` is our mount namespace.
+    fn look(pid: Pid, own: &Path) -> fsx::Result<Option<Process>> {
+        let is_elsewhere = seen(fsx::read_link(format!("/proc/{pid}/ns/mnt")))? != *own;
+        let process = Process {
+            pid,
+            mounts: match is_elsewhere {
+                true => mounts(&pid.to_string())?,
+                false => Vec::new(),
+            },
+            arguments: match is_proot(pid)? {
+                true => seen(fsx::read(format!("/proc/{pid}/cmdline"), PROC_LIMIT))?,
+                false => Vec::new(),
+            },
+        };
+        let is_telling = !process.mounts.is_empty() || !process.arguments.is_empty();
+        Ok(is_telling.then_some(process))
     }
 
     fn is_in(&self, place: &Place) -> bool {
@@ -195,10 +208,18 @@ impl Process {
 }
 
 /// Whether it is a PRoot; one whose file was replaced since has ` (deleted)` behind its name.
-fn is_proot(pid: Pid) -> bool {
-    let program = fsx::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+fn is_proot(pid: Pid) -> fsx::Result<bool> {
+    let program = seen(fsx::read_link(format!("/proc/{pid}/exe")))?;
     let name = program.file_name().unwrap_or_default().as_bytes();
-    name == b"proot" || name == b"proot (deleted)"
+    Ok(name == b"proot" || name == b"proot (deleted)")
+}
+
+/// What procfs told; nothing of a process that has ended meanwhile, or that is not ours to read.
+fn seen<T: Default>(told: fsx::Result<T>) -> fsx::Result<T> {
+    told.or_else(|error| match error.source.raw_os_error() {
+        Some(libc::ENOENT | libc::ESRCH | libc::EACCES | libc::EPERM) => Ok(T::default()),
+        _ => Err(error),
+    })
 }
 
 /// What one line of mountinfo says. proc_pid_mountinfo(5).
@@ -210,11 +231,11 @@ struct Mounted {
     named: Vec<u8>,
 }
 
-/// The mounts of a process; none where they cannot be read.
-fn mounts(process: &str) -> Vec<Mounted> {
-    let bytes = fsx::read(format!("/proc/{process}/mountinfo"), PROC_LIMIT).unwrap_or_default();
+/// The mounts of a process.
+fn mounts(process: &str) -> fsx::Result<Vec<Mounted>> {
+    let bytes = seen(fsx::read(format!("/proc/{process}/mountinfo"), PROC_LIMIT))?;
     let lines = bytes.split(|byte| *byte == b'\n');
-    lines.filter_map(mounted).collect()
+    Ok(lines.filter_map(mounted).collect())
 }
 
 fn mounted(line: &[u8]) -> Option<Mounted> {

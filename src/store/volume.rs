@@ -141,7 +141,8 @@ impl Store {
         let path = self.volume_content(name);
         let below = path.strip_prefix(self.home()).unwrap_or(&path);
         let names = [below.to_string_lossy().into_owned()].into();
-        !usage::in_use(self.home(), &names).is_empty()
+        // What cannot be told may be.
+        usage::in_use(self.home(), &names).map_or(true, |used| !used.is_empty())
     }
 
     fn volume_in(&self, dir: &HostPath) -> Result<Option<Volume>> {
