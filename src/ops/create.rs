@@ -82,7 +82,10 @@ impl CreateError {
 impl Fault for CreateError {
     fn kind(&self) -> Kind {
         match self {
-            CreateError::NoSource { .. } => Kind::Usage,
+            CreateError::NoSource { source } if source.is_not_found() || source.is_denied() => {
+                Kind::Usage
+            }
+            CreateError::NoSource { source } => source.kind(),
             CreateError::NoTree { .. } => Kind::NotFound,
             CreateError::Options { .. } => Kind::Integrity,
         }
@@ -90,6 +93,9 @@ impl Fault for CreateError {
 
     fn hints(&self) -> Vec<String> {
         vec![match self {
+            CreateError::NoSource { source } if !source.is_not_found() && !source.is_denied() => {
+                return source.hints();
+            }
             // Docker would create a directory, which hides the typing error until later.
             CreateError::NoSource { .. } => "create it, or correct the path".to_owned(),
             CreateError::NoTree { again, .. } => {
