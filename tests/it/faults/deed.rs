@@ -77,6 +77,11 @@ impl Deed {
                 done = "no image";
                 ["rmi", &one].map(String::from).into()
             }
+            "commit" => {
+                said(&["create", "--name", "box", &one]);
+                write_into_container(&sandbox);
+                ["commit", "box", "made:1"].map(String::from).into()
+            }
             "gc" => {
                 said(&["pull", &one]);
                 said(&["create", "--name", "box", &two]);

@@ -64,6 +64,12 @@ fn rmi() {
 }
 
 #[test]
+fn commit() {
+    require!(Fixtures, Ptrace);
+    killed("commit");
+}
+
+#[test]
 fn gc() {
     require!(Fixtures, Ptrace);
     killed("gc");

@@ -1,6 +1,7 @@
-//! What the store is after a command that was killed or failed at any of its system calls, on a disk that fills up:
-//! whole, usable, and without a byte that nobody needs.
+//! What the store is after a command that was killed or failed at any of its system calls, on a disk that fills up, and in
+//! a crowd: whole, usable, and without a byte that nobody needs.
 
+mod crowd;
 mod deed;
 mod errors;
 mod full;

@@ -19,6 +19,7 @@ pub(super) fn snapshot(home: &Path) -> Snapshot {
     if !home.exists() {
         return found;
     }
+    let dated = dated(home);
     for (name, entry) in tree::list(home) {
         let name = String::from_utf8_lossy(&name).into_owned();
         let described = describe(home, &name, entry);
@@ -29,9 +30,48 @@ pub(super) fn snapshot(home: &Path) -> Snapshot {
                     false => part,
                 },
             );
-        found.insert(parts.collect::<Vec<_>>().join("/"), described);
+        let (mut name, mut described) = (parts.collect::<Vec<_>>().join("/"), described);
+        for (digest, label) in &dated {
+            if name.ends_with(digest) {
+                described = String::new();
+            }
+            name = name.replace(digest, label);
+            described = described.replace(digest, label);
+        }
+        found.insert(name, described);
     }
     found
+}
+
+/// The digests of configs that say when they were made, as `commit` writes them, and of their manifests; each with what
+/// stands for it.
+fn dated(home: &Path) -> Vec<(String, &'static str)> {
+    let blobs = std::fs::read_dir(home.join("blobs/sha256"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let texts = blobs.filter_map(|blob| {
+        let bytes = std::fs::read(blob.path())
+            .ok()
+            .filter(|bytes| bytes.starts_with(b"{"))?;
+        Some((
+            blob.file_name().into_string().ok()?,
+            String::from_utf8(bytes).ok()?,
+        ))
+    });
+    let texts: Vec<(String, String)> = texts.collect();
+    let configs = texts
+        .iter()
+        .filter(|(_, text)| text.contains("\"created\""));
+    let configs: Vec<_> = configs
+        .map(|(digest, _)| (digest.clone(), "CONFIG"))
+        .collect();
+    let of_them = |text: &str| configs.iter().any(|(digest, _)| text.contains(digest));
+    let manifests = texts.iter().filter(|(_, text)| of_them(text));
+    let manifests: Vec<_> = manifests
+        .map(|(digest, _)| (digest.clone(), "MANIFEST"))
+        .collect();
+    configs.into_iter().chain(manifests).collect()
 }
 
 fn is_random(part: &str) -> bool {
