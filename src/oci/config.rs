@@ -10,28 +10,44 @@ use serde::{Deserialize, Deserializer};
 use crate::base::digest::Digest;
 use crate::oci::manifest::{MAX_LAYERS, Manifest};
 use crate::oci::platform::Platform;
-use crate::oci::{DocumentError, null_as_default, parse};
+use crate::oci::{DocumentError, Few, null_as_default, parse};
+
+/// The longest history; that of real images has some hundred steps.
+const MAX_HISTORY: usize = 10_000;
 
 /// An image config. Fields that a runner has no use for stay in the stored bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageConfig {
     /// When it was made, RFC 3339.
-    #[serde(default)]
     pub created: Option<String>,
     /// Who made it.
-    #[serde(default)]
     pub author: Option<String>,
     /// What it runs on.
-    #[serde(flatten)]
     pub platform: Platform,
     /// What to run, and how.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub config: RunConfig,
     /// The layers.
     pub rootfs: RootFs,
     /// How the layers came about, lowest first, with entries that made none.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub history: Vec<History>,
+}
+
+/// The same as it is written. The platform's fields stand among the others: serde's `flatten` would keep in memory
+/// whatever else is there.
+#[derive(Deserialize)]
+struct Raw {
+    created: Option<String>,
+    author: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    os: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    architecture: String,
+    variant: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    config: RunConfig,
+    rootfs: RootFs,
+    #[serde(default, deserialize_with = "null_as_default")]
+    history: Few<History, MAX_HISTORY>,
 }
 
 /// What to run, and how.
@@ -97,7 +113,19 @@ pub struct History {
 impl ImageConfig {
     /// Reads a config; `rootfs.type` must be `layers`.
     pub fn parse(bytes: &[u8]) -> Result<ImageConfig, DocumentError> {
-        let config: ImageConfig = parse("image config", bytes)?;
+        let raw: Raw = parse("image config", bytes)?;
+        let config = ImageConfig {
+            created: raw.created,
+            author: raw.author,
+            platform: Platform {
+                os: raw.os,
+                architecture: raw.architecture,
+                variant: raw.variant,
+            },
+            config: raw.config,
+            rootfs: raw.rootfs,
+            history: raw.history.all("image config", "steps of its history")?,
+        };
         if config.rootfs.kind != "layers" {
             let kind: String = config.rootfs.kind.escape_debug().take(80).collect();
             return Err(confused(format!(
@@ -182,6 +210,21 @@ mod tests {
             RunConfig::default()
         );
         assert!(ImageConfig::parse(br#"{"rootfs":{"type":"xfs"}}"#).is_err());
+    }
+
+    #[test]
+    fn a_history_is_bounded_and_other_fields_are_left_alone() {
+        let config = |n: usize| {
+            let steps = vec!["{}"; n].join(",");
+            let json = format!(
+                r#"{{"rootfs":{{"type":"layers"}},"x":[[{{}}]],"variant":null,"history":[{steps}]}}"#
+            );
+            ImageConfig::parse(json.as_bytes())
+        };
+        let longest = config(MAX_HISTORY).expect("as long as it may be");
+        assert_eq!(longest.history.len(), MAX_HISTORY);
+        let error = config(MAX_HISTORY + 2).expect_err("two too many");
+        assert!(error.to_string().contains("lists 10002 steps"), "{error}");
     }
 
     #[test]

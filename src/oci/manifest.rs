@@ -4,12 +4,13 @@
 //! whoever calls; what is parsed here is never written back.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::base::digest::Digest;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::media::{self, Shape};
 use crate::oci::platform::Platform;
-use crate::oci::{DocumentError, null_as_default, parse};
+use crate::oci::{DocumentError, Few, null_as_default, parse};
 
 /// The longest list of layers. overlayfs itself stops at 500, Docker at 127.
 pub const MAX_LAYERS: usize = 1000;
@@ -47,20 +48,37 @@ pub enum Document {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Raw {
+struct Raw<'a> {
     #[serde(default, deserialize_with = "null_as_default")]
     schema_version: u64,
     media_type: Option<String>,
     artifact_type: Option<String>,
     config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
+    layers: Option<Few<Descriptor, MAX_LAYERS>>,
     // Of no matter for an image, so nothing that stands there is an error.
-    subject: Option<serde_json::Value>,
+    #[serde(borrow)]
+    subject: Option<&'a RawValue>,
     // Entries of an index may be of kinds, or have digests, that we do not know;
     // image-index.md asks to ignore those instead of failing.
-    manifests: Option<Vec<serde_json::Value>>,
+    #[serde(borrow)]
+    manifests: Option<Few<&'a RawValue, MAX_MANIFESTS>>,
     #[serde(rename = "fsLayers")]
     fs_layers: Option<serde::de::IgnoredAny>,
+}
+
+/// What is read of a `subject`.
+#[derive(Deserialize)]
+struct Named {
+    digest: Digest,
+}
+
+impl Named {
+    fn of(subject: &RawValue) -> Option<Digest> {
+        // A list would be taken for an object of that many fields.
+        let object = Some(subject.get()).filter(|text| text.starts_with('{'));
+        let named: Named = serde_json::from_str(object?).ok()?;
+        Some(named.digest)
+    }
 }
 
 impl Document {
@@ -69,7 +87,7 @@ impl Document {
     /// A `Content-Type` that names a kind of manifest, the `mediaType` inside and the
     /// fields must all agree; a generic one (`application/json`) says nothing.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Document, DocumentError> {
-        let raw: Raw = parse("manifest", bytes)?;
+        let raw: Raw<'_> = parse("manifest", bytes)?;
         if raw.schema_version == 1 || raw.fs_layers.is_some() {
             return Err(DocumentError::Schema1);
         }
@@ -140,17 +158,14 @@ fn check_types(
 }
 
 impl Manifest {
-    fn from_raw(raw: Raw) -> Result<Manifest, DocumentError> {
-        let layers = raw.layers.unwrap_or_default();
-        check_count("manifest", "layers", layers.len(), MAX_LAYERS)?;
+    fn from_raw(raw: Raw<'_>) -> Result<Manifest, DocumentError> {
+        let layers = raw.layers.unwrap_or_default().all("manifest", "layers")?;
         let config = raw.config.ok_or_else(|| confused("it has no `config`"))?;
         Ok(Manifest {
             config,
             layers,
             artifact_type: raw.artifact_type,
-            subject: raw
-                .subject
-                .and_then(|it| it["digest"].as_str()?.parse().ok()),
+            subject: raw.subject.and_then(Named::of),
         })
     }
 
@@ -178,10 +193,10 @@ impl Manifest {
 }
 
 impl Index {
-    fn from_raw(raw: Raw) -> Result<Index, DocumentError> {
+    fn from_raw(raw: Raw<'_>) -> Result<Index, DocumentError> {
         let entries = raw.manifests.unwrap_or_default();
-        check_count("index", "manifests", entries.len(), MAX_MANIFESTS)?;
-        let understood = |entry| serde_json::from_value::<Descriptor>(entry).ok();
+        let entries = entries.all("index", "manifests")?;
+        let understood = |entry: &RawValue| serde_json::from_str::<Descriptor>(entry.get()).ok();
         let is_manifest = |entry: &Descriptor| Shape::of(&entry.media_type).is_some();
         Ok(Index {
             manifests: entries
@@ -227,23 +242,6 @@ impl Index {
         }
         names
     }
-}
-
-fn check_count(
-    what: &'static str,
-    things: &'static str,
-    got: usize,
-    limit: usize,
-) -> Result<(), DocumentError> {
-    if got <= limit {
-        return Ok(());
-    }
-    Err(DocumentError::TooMany {
-        what,
-        things,
-        got,
-        limit,
-    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,10 @@ pub mod platform;
 pub mod reference;
 pub mod source;
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::base::digest::DigestError;
@@ -124,7 +128,74 @@ fn parse<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<
     if got > MAX_DOCUMENT {
         return Err(DocumentError::TooLarge { what, got });
     }
-    serde_json::from_slice(bytes).map_err(|source| DocumentError::Malformed { what, source })
+    let malformed = |source| DocumentError::Malformed { what, source };
+    // A list would be taken for an object of that many fields.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        let message = "got a list, expected an object";
+        return Err(malformed(serde::de::Error::custom(message)));
+    }
+    serde_json::from_slice(bytes).map_err(malformed)
+}
+
+/// A list of which at most `MOST` items are kept, and the others counted: many small things in a document of 4 MiB would
+/// take hundreds of them in memory.
+struct Few<T, const MOST: usize> {
+    items: Vec<T>,
+    /// How many there are.
+    got: usize,
+}
+
+impl<T, const MOST: usize> Few<T, MOST> {
+    /// The items, unless there are more than can be kept.
+    fn all(self, what: &'static str, things: &'static str) -> Result<Vec<T>, DocumentError> {
+        let (got, limit) = (self.got, MOST);
+        match got <= limit {
+            true => Ok(self.items),
+            false => Err(DocumentError::TooMany {
+                what,
+                things,
+                got,
+                limit,
+            }),
+        }
+    }
+}
+
+impl<T, const MOST: usize> Default for Few<T, MOST> {
+    fn default() -> Self {
+        let (items, got) = (Vec::new(), 0);
+        Few { items, got }
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Few<T, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(FewVisitor(PhantomData))
+    }
+}
+
+struct FewVisitor<T, const MOST: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for FewVisitor<T, MOST> {
+    type Value = Few<T, MOST>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut few = Few::default();
+        while few.got < MOST
+            && let Some(item) = list.next_element()?
+        {
+            few.items.push(item);
+            few.got += 1;
+        }
+        while let Some(IgnoredAny) = list.next_element()? {
+            few.got += 1;
+        }
+        Ok(few)
+    }
 }
 
 /// For `deserialize_with`: an absent field and `null` both mean the type's default.

@@ -221,8 +221,9 @@ pub(super) fn parse_reference(text: &str) -> Result<Reference, Reason> {
     if let Some(tag) = tag {
         check_tag(tag)?;
     }
-    let is_hub = matches!(registry, HUB | "index.docker.io" | HUB_API);
-    let registry = if is_hub { HUB } else { registry };
+    let registry = registry.to_ascii_lowercase();
+    let is_hub = matches!(registry.as_str(), HUB | "index.docker.io" | HUB_API);
+    let registry = if is_hub { HUB.to_owned() } else { registry };
     let is_short = is_hub && !repository.contains('/');
     let repository = format!("{}{repository}", if is_short { "library/" } else { "" });
     let length = registry.len() + 1 + repository.len();
@@ -231,7 +232,7 @@ pub(super) fn parse_reference(text: &str) -> Result<Reference, Reason> {
     }
     let implied = digest.is_none().then_some(DEFAULT_TAG);
     Ok(Reference {
-        registry: registry.to_ascii_lowercase(),
+        registry,
         repository,
         tag: tag.or(implied).map(str::to_owned),
         digest,

@@ -1,5 +1,10 @@
 //! One test per defect that got out, named after what was seen.
 
+use coracle::oci::config::ImageConfig;
+use coracle::oci::manifest::Document;
+use coracle::oci::media;
+use coracle::oci::reference::Reference;
+
 use crate::support::{Sandbox, fixture, require};
 
 /// `rm` failed for want of permission, and every `gc` after it.
@@ -270,4 +275,46 @@ fn a_clone_in_a_file_is_its_owners_alone() {
     export.run().success();
     let meta = std::fs::metadata(sandbox.home().join("kept.tar")).expect("it was written");
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+}
+
+/// A name in capitals had no `library/`, and printed as another one.
+#[test]
+fn a_registry_in_capitals_is_the_same_registry() {
+    for name in ["DOCKER.IO/debian", "Index.docker.io/debian:latest"] {
+        let reference: Reference = name.parse().expect("a name");
+        assert_eq!(reference.to_string(), "docker.io/library/debian:latest");
+    }
+}
+
+/// A list in the place of an object was read as its fields, one after another; nobody else does that.
+#[test]
+fn a_document_that_is_a_list_is_refused() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let config = format!(r#"["{}","{digest}",2]"#, media::OCI_CONFIG);
+    let list = format!(r#" [2,null,null,{config},[],null,null,null]"#);
+    assert!(Document::parse(list.as_bytes(), None).is_err());
+    assert!(ImageConfig::parse(br#"[null,null,null,null,null,null,["layers",[]],null]"#).is_err());
+}
+
+/// A list of four million bytes took a hundred times as many in memory before it was refused.
+#[test]
+fn an_index_of_many_small_things_takes_little_memory() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.folder("layout");
+    let n = 590_000;
+    let entries = vec![r#"{"":0}"#; n].join(",");
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{entries}]}}"#);
+    let files = [
+        ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#),
+        ("index.json", &index),
+    ];
+    for (name, content) in files {
+        std::fs::write(folder.join(name), content).expect("the folder is ours");
+    }
+    sandbox
+        .coracle(["pull", &format!("oci:{}", folder.display())])
+        .behind(["prlimit", "--as=200000000"])
+        .run()
+        .exits(1)
+        .complains(&format!("the index lists {n} manifests"));
 }
