@@ -2,7 +2,7 @@
 
 use crate::layer::error::{Lie, printable};
 use crate::layer::header::Header;
-use crate::layer::pax::Pax;
+use crate::layer::pax::{Pax, XATTR_CHARGE};
 
 /// The longest path and the longest link target, in bytes; `PATH_MAX` of Linux.
 pub const MAX_PATH: usize = 4096;
@@ -131,10 +131,10 @@ impl Entry {
         })
     }
 
-    /// Bytes of its path, link target and attributes.
+    /// Bytes of its path, link target and attributes, with what each attribute takes besides.
     pub(super) fn metadata_bytes(&self) -> u64 {
         let xattrs = self.xattrs.iter();
-        let xattrs = xattrs.map(|xattr| xattr.name.len() + xattr.value.len());
+        let xattrs = xattrs.map(|xattr| xattr.name.len() + xattr.value.len() + XATTR_CHARGE);
         (self.path.len() + self.link.len() + xattrs.sum::<usize>()) as u64
     }
 }

@@ -27,16 +27,16 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::base::fsx::{self, PathError};
 use crate::base::progress::Progress;
 use crate::layer::deposit::{Deposit, Key, beside};
 use crate::layer::entry::Entry;
-use crate::layer::error::LayerError;
+use crate::layer::error::{LayerError, Lie, printable};
 use crate::layer::index::{LayerIndex, scan_with};
 use crate::layer::merge::merge;
-use crate::layer::reader::Archive;
+use crate::layer::reader::{Archive, MAX_ENTRIES, MAX_METADATA};
 use crate::layer::settle;
 use crate::layer::trie::split;
 use crate::layer::writers::{Hand, SMALL, Writers};
@@ -50,6 +50,7 @@ pub struct Extraction {
     deposit: Arc<Deposit>,
     /// Layers that were begun.
     sources: AtomicUsize,
+    kept: Kept,
     is_finished: bool,
 }
 
@@ -83,6 +84,7 @@ impl Extraction {
             writers: Writers::start(n_writers, &deposit),
             deposit,
             sources: AtomicUsize::new(0),
+            kept: Kept::default(),
             is_finished: false,
         })
     }
@@ -95,6 +97,7 @@ impl Extraction {
     pub fn read(&self, reader: impl Read) -> Result<ReadLayer, LayerError> {
         let mut reading = Reading {
             deposit: &self.deposit,
+            kept: &self.kept,
             source: self.sources.fetch_add(1, Ordering::Relaxed),
             hand: self.writers.hand(),
             directory: None,
@@ -162,6 +165,7 @@ impl Drop for Extraction {
 /// One layer on its way.
 struct Reading<'a> {
     deposit: &'a Deposit,
+    kept: &'a Kept,
     source: usize,
     hand: Option<Hand>,
     /// The directory of the file before, and whether files can be made there.
@@ -175,6 +179,7 @@ impl Reading<'_> {
         entry: &Entry,
         archive: &mut Archive<R>,
     ) -> Result<(), LayerError> {
+        self.kept.count(entry)?;
         if !settle::was_written(entry) {
             return Ok(());
         }
@@ -217,6 +222,38 @@ impl Reading<'_> {
     }
 }
 
+/// What is kept of all layers until the merge.
+#[derive(Debug, Default)]
+struct Kept {
+    entries: AtomicU64,
+    /// Bytes of names, link targets and attributes.
+    metadata: AtomicU64,
+}
+
+impl Kept {
+    /// Counts `entry`; an error where it is one too many. The limits are twice those of one layer, as layers change again
+    /// what others brought: a thousand of the largest layers would take all memory.
+    fn count(&self, entry: &Entry) -> Result<(), LayerError> {
+        let metadata = "bytes of names and attributes in all layers";
+        for (kept, more, what, most) in [
+            (&self.entries, 1, "entries in all layers", 2 * MAX_ENTRIES),
+            (
+                &self.metadata,
+                entry.metadata_bytes(),
+                metadata,
+                2 * MAX_METADATA,
+            ),
+        ] {
+            if kept.fetch_add(more, Ordering::Relaxed) + more > most {
+                let place = format!("entry `{}`", printable(&entry.path));
+                let lie = Lie::TooMany { what, most };
+                return Err(LayerError::Input { place, lie });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Calls `each` with all pieces of the current entry's content.
 fn each_piece<R: Read>(
     archive: &mut Archive<R>,
@@ -230,5 +267,47 @@ fn each_piece<R: Read>(
         }
         each(piece)?;
         archive.pass(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::entry::{EntryKind, Time, Xattr};
+
+    #[test]
+    fn layers_are_bounded_together() {
+        let name = vec![b'x'; 1000];
+        let value = Vec::new();
+        let entry = Entry {
+            path: b"f".to_vec(),
+            kind: EntryKind::File,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: Time::default(),
+            size: 0,
+            link: Vec::new(),
+            xattrs: vec![Xattr { name, value }],
+            device: (0, 0),
+            offset: 0,
+        };
+        // Of attributes counts also what they take besides their bytes.
+        for (entries, metadata, part) in [
+            (2 * MAX_ENTRIES - 1, 0, "entries in all layers"),
+            (0, 2 * MAX_METADATA - 1065, "bytes of names and attributes"),
+        ] {
+            let (entries, metadata) = (entries.into(), metadata.into());
+            let kept = Kept { entries, metadata };
+            assert!(kept.count(&entry).is_ok());
+            let error = kept.count(&entry).expect_err("it is one too many");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        let metadata = (2 * MAX_METADATA - 1064).into();
+        let kept = Kept {
+            metadata,
+            ..Kept::default()
+        };
+        assert!(kept.count(&entry).is_err());
     }
 }

@@ -60,7 +60,8 @@ pub(super) fn scan_with<R: Read>(
 impl LayerIndex {
     /// Bytes of content of all files, also of those that later layers replace.
     pub fn content_bytes(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.size).sum()
+        let sizes = self.entries.iter().map(|entry| entry.size);
+        sizes.fold(0, u64::saturating_add)
     }
 
     /// The index as a file.

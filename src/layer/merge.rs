@@ -9,27 +9,27 @@ use std::collections::HashSet;
 use crate::layer::entry::{Entry, EntryKind, MAX_PATH};
 use crate::layer::error::{LayerError, Lie, printable};
 use crate::layer::index::LayerIndex;
-use crate::layer::trie::{Content, ROOT, Trie, split};
+use crate::layer::trie::{Content, MAX_NODES, ROOT, Trie, split, too_many};
 use crate::layer::whiteout::{Meaning, meaning};
 
 /// One name of a merged tree.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Name<'a> {
+pub struct Name<'a> {
     /// The directory that holds it, as an index of [`MergedTree::names`]; the root holds itself.
-    pub(super) parent: usize,
+    pub parent: usize,
     /// The last component; empty for the root.
-    pub(super) name: &'a [u8],
+    pub name: &'a [u8],
     /// What it stands for, as an index of [`MergedTree::contents`].
-    pub(super) content: usize,
+    pub content: usize,
 }
 
 /// What an image's layers make together. It refers to their indexes.
 #[derive(Debug)]
 pub struct MergedTree<'a> {
     /// All names, directories before what they hold, the root first.
-    pub(super) names: Vec<Name<'a>>,
+    pub names: Vec<Name<'a>>,
     /// All contents; two names of one content are hard links.
-    pub(super) contents: Vec<Content<'a>>,
+    pub contents: Vec<Content<'a>>,
 }
 
 /// Merges `layers`, the lowest first.
@@ -39,6 +39,16 @@ pub struct MergedTree<'a> {
 pub fn merge<'a>(
     layers: impl IntoIterator<Item = &'a LayerIndex>,
 ) -> Result<MergedTree<'a>, LayerError> {
+    let layers: Vec<&LayerIndex> = layers.into_iter().collect();
+    let mut n_entries = 0;
+    // A layer may occur a thousand times, and costs as much each time.
+    for (layer, index) in layers.iter().enumerate() {
+        n_entries += index.entries.len() as u64;
+        too_many("entries in all layers", n_entries, MAX_NODES).map_err(|lie| {
+            let place = format!("layer {}", layer + 1);
+            LayerError::Input { place, lie }
+        })?;
+    }
     let mut trie = Trie::new();
     for (layer, index) in layers.into_iter().enumerate() {
         apply(&mut trie, layer, &index.entries)?;
@@ -106,15 +116,23 @@ fn replaces_directory<'a>(
     own: &HashSet<&'a [u8]>,
 ) -> Result<bool, Lie> {
     let slashes = (0..directory.len()).filter(|at| directory[*at] == b'/');
+    let mut here = ROOT;
+    // One step for each name: a walk from the root for each would take a second where names are many.
     for end in slashes.chain([directory.len()]) {
         let prefix = &directory[..end];
-        if !prefix.is_empty()
-            && own.contains(prefix)
-            && let Some(node) = trie.lookup(prefix)?
-            && !trie.is_directory(node)
-        {
+        let Some(node) = trie.child(here, split(prefix).1) else {
+            return Ok(false);
+        };
+        here = if trie.is_directory(node) {
+            node
+        } else if own.contains(prefix) {
             return Ok(true);
-        }
+        } else {
+            match trie.find_directory(prefix)? {
+                Some(behind_a_link) => behind_a_link,
+                None => return Ok(false),
+            }
+        };
     }
     Ok(false)
 }
@@ -166,13 +184,13 @@ impl<'a> MergedTree<'a> {
     }
 
     /// What a name is.
-    pub(super) fn kind(&self, name: &Name<'_>) -> EntryKind {
+    pub fn kind(&self, name: &Name<'_>) -> EntryKind {
         self.entry(name)
             .map_or(EntryKind::Directory, |entry| entry.kind)
     }
 
     /// The path of a name, relative to the root; empty for the root itself.
-    pub(super) fn path(&self, mut name: usize) -> Vec<u8> {
+    pub fn path(&self, mut name: usize) -> Vec<u8> {
         let mut parts = Vec::new();
         while name != ROOT {
             parts.push(self.names[name].name);

@@ -36,5 +36,6 @@ pub use entry::{Entry, EntryKind, MAX_COMPONENT, MAX_PATH, Time, Xattr};
 pub use error::{LayerError, Lie};
 pub use extraction::{Extracted, Extraction, ReadLayer};
 pub use index::{LayerIndex, scan};
-pub use merge::{MergedTree, merge};
+pub use merge::{MergedTree, Name, merge};
 pub use sidecar::{Sidecar, Truth};
+pub use trie::Content;

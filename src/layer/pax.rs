@@ -3,6 +3,8 @@
 //! POSIX.1-2017 pax, "pax Extended Header". A key given twice is refused: readers
 //! disagree on which one holds.
 
+use std::collections::BTreeSet;
+
 use crate::layer::entry::{Time, Xattr};
 use crate::layer::error::{Lie, printable};
 use crate::layer::header::bounded;
@@ -11,7 +13,7 @@ use crate::layer::header::bounded;
 /// the kernel's own limit for one value. xattr(7).
 const MAX_XATTRS: usize = 64 << 10;
 /// What each attribute is charged besides, so that their number is bounded too.
-const XATTR_CHARGE: usize = 64;
+pub(super) const XATTR_CHARGE: usize = 64;
 
 /// How star, GNU tar, libarchive and Go spell extended attributes.
 const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
@@ -26,6 +28,7 @@ pub(super) struct Pax {
     pub(super) gid: Option<u32>,
     pub(super) mtime: Option<Time>,
     pub(super) xattrs: Vec<Xattr>,
+    xattr_names: BTreeSet<Vec<u8>>,
     xattr_bytes: usize,
 }
 
@@ -79,7 +82,7 @@ impl Pax {
         if name.is_empty() {
             return Err(Lie::Empty("attribute name"));
         }
-        if self.xattrs.iter().any(|known| known.name == name) {
+        if !self.xattr_names.insert(name.clone()) {
             return Err(Lie::Twice("an extended attribute"));
         }
         let value = value.to_vec();

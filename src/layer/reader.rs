@@ -180,12 +180,15 @@ impl<R: Read> Archive<R> {
         }
     }
 
-    /// GNU's long name or link: a text that ends with a NUL.
+    /// GNU's long name or link: a text that ends with a NUL. What follows that is a name to some readers.
     fn long_text(&mut self, field: &'static str, size: u64) -> Result<Vec<u8>, LayerError> {
         let mut text = self.metadata(field, size, MAX_PATH as u64)?;
-        let end = text.iter().position(|byte| *byte == 0);
-        text.truncate(end.unwrap_or(text.len()));
-        Ok(text)
+        let end = text.iter().rposition(|byte| *byte != 0);
+        text.truncate(end.map_or(0, |last| last + 1));
+        match text.contains(&0) {
+            false => Ok(text),
+            true => Err(at(self.position, Lie::Nul(field))),
+        }
     }
 
     /// The whole content of an extension header, at most `most` bytes.

@@ -9,7 +9,7 @@
 //! the rest of the path, type and mode as in `st_mode`, user, group, major, minor,
 //! number of extended attributes, and name and value of each.
 
-use crate::layer::entry::{EntryKind, MAX_PATH, Xattr, clean};
+use crate::layer::entry::{EntryKind, Xattr, clean};
 use crate::layer::error::LayerError;
 use crate::layer::index::{decode_xattrs, encode_xattrs};
 use crate::layer::wire;
@@ -102,7 +102,7 @@ impl Sidecar {
 fn decode_truth(reader: &mut wire::Reader<'_>, before: &[u8]) -> Result<Truth, LayerError> {
     let shared = reader.number(before.len() as u64)? as usize;
     let path = [&before[..shared], reader.bytes()?].concat();
-    if path.len() > MAX_PATH || clean(&path).is_ok_and(|clean| clean != path) {
+    if !clean(&path).is_ok_and(|clean| clean == path) {
         return Err(reader.damaged("a path in it is not clean"));
     }
     let bits = reader.number32()?;

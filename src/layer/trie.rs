@@ -13,20 +13,23 @@ use crate::layer::reader::MAX_ENTRIES;
 const MAX_LINKS: usize = 40;
 /// Names walked on the way to one path, those in link targets included.
 const MAX_STEPS: u64 = 4096;
+/// The same for all paths of one tree together. A hundred for each entry of the largest trees; without a limit, a small
+/// layer of links keeps a processor busy for hours.
+const MAX_WALKED: u64 = 100 * MAX_ENTRIES;
 /// Names in one tree, with those that were removed again. More than the entries,
 /// because an entry may imply directories.
-const MAX_NODES: u64 = 2 * MAX_ENTRIES;
+pub(super) const MAX_NODES: u64 = 2 * MAX_ENTRIES;
 
 /// The node that everything starts from.
 pub(super) const ROOT: usize = 0;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Content<'a> {
+pub struct Content<'a> {
     /// The layer that holds it.
-    pub(super) layer: usize,
+    pub layer: usize,
     /// Its entry there; `None` for a directory that no entry describes.
-    pub(super) entry: Option<&'a Entry>,
+    pub entry: Option<&'a Entry>,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,8 @@ struct Node<'a> {
 pub(super) struct Trie<'a> {
     nodes: Vec<Node<'a>>,
     contents: Vec<Content<'a>>,
+    /// Names walked so far.
+    walked: u64,
 }
 
 impl<'a> Trie<'a> {
@@ -62,6 +67,7 @@ impl<'a> Trie<'a> {
         Trie {
             nodes: vec![root],
             contents: vec![content],
+            walked: 0,
         }
     }
 
@@ -127,12 +133,7 @@ impl<'a> Trie<'a> {
         too_long("path component", name.len(), MAX_COMPONENT)?;
         // `PATH_MAX` counts a NUL, and `length` a slash before the first name.
         too_long("path behind symbolic links", length, MAX_PATH)?;
-        if self.nodes.len() as u64 >= MAX_NODES {
-            return Err(Lie::TooMany {
-                what: "names in one image",
-                most: MAX_NODES,
-            });
-        }
+        too_many("names in one image", self.nodes.len() as u64 + 1, MAX_NODES)?;
         let node = self.nodes.len();
         self.nodes.push(Node {
             parent,
@@ -191,13 +192,9 @@ impl<'a> Trie<'a> {
         let (mut links, mut steps) = (0, 0);
         while let Some(name) = todo.pop() {
             steps += 1;
-            if steps > MAX_STEPS {
-                let what = "names on the way to one path";
-                return Err(Lie::TooMany {
-                    what,
-                    most: MAX_STEPS,
-                });
-            }
+            too_many("names on the way to one path", steps, MAX_STEPS)?;
+            self.walked += 1;
+            too_many("names on the way to all paths", self.walked, MAX_WALKED)?;
             if name.is_empty() || name == b"." {
                 continue;
             }
@@ -247,10 +244,34 @@ fn is_slash(byte: &u8) -> bool {
     *byte == b'/'
 }
 
+/// Fails where there are more than `most`.
+pub(super) fn too_many(what: &'static str, got: u64, most: u64) -> Result<(), Lie> {
+    match got <= most {
+        true => Ok(()),
+        false => Err(Lie::TooMany { what, most }),
+    }
+}
+
 fn too_long(field: &'static str, got: usize, most: usize) -> Result<(), Lie> {
     if got <= most {
         return Ok(());
     }
     let (got, most) = (got as u64, most as u64);
     Err(Lie::TooLong { field, got, most })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_paths_together_are_bounded() {
+        let mut trie = Trie::new();
+        trie.walked = MAX_WALKED - 3;
+        assert!(trie.make_directory(b"a/b", 0).is_ok());
+        let error = trie.make_directory(b"a/b", 0).expect_err("the fourth name");
+        let what = "names on the way to all paths";
+        let most = MAX_WALKED;
+        assert_eq!(error, Lie::TooMany { what, most });
+    }
 }

@@ -1,6 +1,7 @@
 //! Layers as a library: what hostile, odd and real ones become on disk.
 
 mod attack;
+mod bounds;
 mod bytes;
 pub(crate) mod craft;
 mod escapes;

@@ -148,6 +148,11 @@ fn fields_are_what_they_can_be() {
             Refused("a sparse file"),
         ),
         (
+            "H01 NUL in long name",
+            one(Craft::new().long(b'L', "b\0c").file("a", "x")),
+            Refused("a NUL byte in long name"),
+        ),
+        (
             "H01 NUL in PAX path",
             after(&[("path", b"b\0c")]),
             Refused("a NUL byte in path"),

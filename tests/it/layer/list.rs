@@ -113,6 +113,7 @@ const LIST: &[&str] = &[
     "H01 PAX size, ustar size 0",
     "H01 PAX size twice",
     "H01 PAX path and long name that agree",
+    "H01 NUL in long name",
     "H01 NUL in PAX path",
     "H01 PAX path twice",
     "H01 name that is not UTF-8",
