@@ -8,18 +8,25 @@ use std::borrow::Cow;
 use crate::plan::wish::{Accounts, Facts, Wish};
 
 /// One line of passwd(5).
-pub(super) struct User<'a> {
-    pub(super) name: &'a [u8],
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) home: &'a [u8],
+pub struct User<'a> {
+    /// What it is called; not empty.
+    pub name: &'a [u8],
+    /// Its id.
+    pub uid: u32,
+    /// The id of its own group.
+    pub gid: u32,
+    /// Its home directory; empty where none is named.
+    pub home: &'a [u8],
 }
 
 /// One line of group(5).
-pub(super) struct Group<'a> {
-    pub(super) name: &'a [u8],
-    pub(super) gid: u32,
-    pub(super) members: &'a [u8],
+pub struct Group<'a> {
+    /// What it is called; not empty.
+    pub name: &'a [u8],
+    /// Its id.
+    pub gid: u32,
+    /// Names of users with commas between.
+    pub members: &'a [u8],
 }
 
 /// The users and groups that the guest knows.
@@ -57,7 +64,7 @@ impl<'a> Known<'a> {
 }
 
 /// The lines that name a user. What the C library would skip is skipped.
-pub(super) fn users(passwd: &[u8]) -> impl Iterator<Item = User<'_>> {
+pub fn users(passwd: &[u8]) -> impl Iterator<Item = User<'_>> {
     lines(passwd).filter_map(|line| {
         let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
         Some(User {
@@ -70,7 +77,7 @@ pub(super) fn users(passwd: &[u8]) -> impl Iterator<Item = User<'_>> {
 }
 
 /// The lines that name a group.
-pub(super) fn groups(group: &[u8]) -> impl Iterator<Item = Group<'_>> {
+pub fn groups(group: &[u8]) -> impl Iterator<Item = Group<'_>> {
     lines(group).filter_map(|line| {
         let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
         Some(Group {
@@ -90,7 +97,7 @@ fn decimal(field: &[u8]) -> Option<u32> {
 }
 
 /// `passwd` with a line for `uid`, called `wanted` where that can be; `None` where it has one already.
-pub(super) fn passwd_with(
+pub fn passwd_with(
     passwd: &[u8],
     uid: u32,
     gid: u32,
@@ -114,7 +121,7 @@ pub(super) fn passwd_with(
 }
 
 /// `group` with a line for `gid`, called `wanted` where that can be; `None` where it has one already.
-pub(super) fn group_with(group: &[u8], gid: u32, wanted: Option<&str>) -> Option<Vec<u8>> {
+pub fn group_with(group: &[u8], gid: u32, wanted: Option<&str>) -> Option<Vec<u8>> {
     if groups(group).any(|group| group.gid == gid) {
         return None;
     }

@@ -4,7 +4,7 @@
 //! that `ops` gathered; the same inputs give the same plan. Engines receive it
 //! finished and add nothing. `run --explain` prints it.
 
-mod accounts;
+pub mod accounts;
 pub mod apt;
 pub mod argv;
 pub mod binds;

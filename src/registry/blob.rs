@@ -97,21 +97,27 @@ fn whole_body(
 /// The body of a 206, which must start at `offset` and reach to the end.
 fn partial_body(reply: Reply, size: u64, offset: u64) -> Result<Part, RegistryError> {
     let range = reply.header("content-range").unwrap_or_default();
-    let expected = format!("bytes {offset}-{}/", size.saturating_sub(1));
-    let total = range.strip_prefix(&expected);
-    if total.is_some_and(|total| total == "*" || total == size.to_string()) {
+    if is_rest(range, offset, size) {
         return Ok(Part {
             body: reply.into_reader(),
             before: 0,
         });
     }
+    let last = size.saturating_sub(1);
     Err(RegistryError::Protocol {
         host: reply.origin.authority(),
         how: format!(
-            "got `Content-Range: {}`, expected `{expected}{size}`",
+            "got `Content-Range: {}`, expected `bytes {offset}-{last}/{size}`",
             super::reply::one_line(range)
         ),
     })
+}
+
+/// Whether a `Content-Range` says: from `offset` to the end of a blob of `size` bytes. RFC 9110, 14.4.
+pub fn is_rest(content_range: &str, offset: u64, size: u64) -> bool {
+    let expected = format!("bytes {offset}-{}/", size.saturating_sub(1));
+    let total = content_range.strip_prefix(&expected);
+    total.is_some_and(|total| total == "*" || total == size.to_string())
 }
 
 /// What one answer has of a blob.

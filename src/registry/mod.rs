@@ -7,6 +7,7 @@ mod authority;
 mod blob;
 mod elsewhere;
 mod error;
+pub mod link;
 mod manifest;
 mod pace;
 mod patience;
@@ -21,22 +22,22 @@ mod url;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-pub use authority::{Helper, Login, credentials};
-pub use blob::BlobStream;
+pub use authority::{Demand, Helper, Login, TokenDemand, credentials};
+pub use blob::{BlobStream, is_rest};
 pub use elsewhere::{blob_at, host_of};
 pub use error::RegistryError;
 pub use manifest::Served;
 pub use patience::Patience;
 pub use referrers::{referrers_tag, signature_tag};
 pub use search::{Found, search, tags};
+pub use url::{Origin, Scheme, Url};
 
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::oci::reference::{self, Reference};
-use authority::{Authority, Demand};
+use authority::Authority;
 use credentials::Credential;
 use transport::{Call, ProxySettings, Reply, Transport};
-use url::{Scheme, Url};
 
 /// How to reach registries.
 #[derive(Clone, Debug, Default)]

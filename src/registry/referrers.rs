@@ -10,8 +10,8 @@ use crate::oci::manifest::Document;
 use crate::oci::{DocumentError, MAX_DOCUMENT, media};
 use crate::registry::Registry;
 use crate::registry::error::RegistryError;
+use crate::registry::link;
 use crate::registry::manifest::Served;
-use crate::registry::search::next_page;
 use crate::registry::transport::{Call, Reply};
 use crate::registry::url::Url;
 
@@ -121,8 +121,7 @@ impl Registry<'_> {
 
     /// Where the page after the one at `url` is: at the same host, as whoever lists must not send us elsewhere.
     fn next(&self, url: &Url, target: &str) -> Result<Url, RegistryError> {
-        let next = url.join(target);
-        next.filter(|next| next.origin == url.origin && next != url)
+        link::follow(url, target)
             .ok_or_else(|| self.odd("it names a next page that is not its own"))
     }
 }
@@ -138,7 +137,10 @@ struct Page {
 impl Page {
     fn read(reply: Reply) -> Result<Page, RegistryError> {
         let content_type = reply.header("content-type").map(str::to_owned);
-        let next = reply.header("link").and_then(next_page).map(str::to_owned);
+        let next = reply
+            .header("link")
+            .and_then(link::target)
+            .map(str::to_owned);
         let host = reply.origin.authority();
         let mut bytes = Vec::new();
         let body = reply.into_reader();

@@ -11,6 +11,7 @@ use crate::base::progress::Progress;
 use crate::oci::MAX_DOCUMENT;
 use crate::oci::reference::Reference;
 use crate::registry::error::RegistryError;
+use crate::registry::link;
 use crate::registry::transport::{Call, Reply};
 use crate::registry::url::Url;
 use crate::registry::{Options, Registry};
@@ -151,7 +152,7 @@ impl Registry<'_> {
     }
 
     /// Gives the names of each page of a list to `each`, until that has enough. The next page is the one that `Link`
-    /// names, if it is of the same host: whoever lists must not send us, and what we show, elsewhere. RFC 8288.
+    /// names, if it is of the same host.
     fn pages(
         &self,
         first: Url,
@@ -165,11 +166,8 @@ impl Registry<'_> {
                 return Ok(());
             }
             let Some(link) = link else { return Ok(()) };
-            let next = next_page(&link).and_then(|target| url.join(target));
-            match next {
-                Some(next) if next.origin == url.origin && next != url => url = next,
-                _ => return Err(self.odd("it names a next page that is not its own")),
-            }
+            let next = link::target(&link).and_then(|target| link::follow(&url, target));
+            url = next.ok_or_else(|| self.odd("it names a next page that is not its own"))?;
         }
         Err(self.odd(&format!("its {what} has more than {MAX_PAGES} pages")))
     }
@@ -199,7 +197,7 @@ impl Registry<'_> {
 fn read(reply: Reply) -> Result<(Vec<u8>, Option<String>), RegistryError> {
     let link = reply
         .header("link")
-        .filter(|link| next_page(link).is_some());
+        .filter(|link| link::target(link).is_some());
     let link = link.map(str::to_owned);
     let host = reply.origin.authority();
     let mut bytes = Vec::new();
@@ -216,37 +214,4 @@ fn read(reply: Reply) -> Result<(Vec<u8>, Option<String>), RegistryError> {
         });
     }
     Ok((bytes, link))
-}
-
-/// The target of a `Link` header with `rel="next"`.
-pub(super) fn next_page(link: &str) -> Option<&str> {
-    link.split(',').find_map(|part| {
-        let (target, parameters) = part.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.split(';').any(|parameter| {
-            let parameter = parameter.trim().replace('"', "");
-            parameter.eq_ignore_ascii_case("rel=next")
-        });
-        is_next.then_some(target)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::next_page;
-
-    #[test]
-    fn the_next_page_is_found() {
-        for (link, target) in [
-            (
-                "</v2/a/tags/list?last=b&n=2>; rel=\"next\"",
-                Some("/v2/a/tags/list?last=b&n=2"),
-            ),
-            ("<a>; rel=prev, <b>; rel=next", Some("b")),
-            ("<a>; rel=prev", None),
-            ("a; rel=next", None),
-            ("", None),
-        ] {
-            assert_eq!(next_page(link), target, "{link}");
-        }
-    }
 }

@@ -6,13 +6,16 @@ use std::fmt;
 
 /// The two ways to speak HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Scheme {
+pub enum Scheme {
+    /// Without TLS.
     Http,
+    /// With TLS.
     Https,
 }
 
 impl Scheme {
-    pub(super) fn name(self) -> &'static str {
+    /// What stands before the colon.
+    pub fn name(self) -> &'static str {
         match self {
             Scheme::Http => "http",
             Scheme::Https => "https",
@@ -29,16 +32,18 @@ impl Scheme {
 
 /// Who is spoken to: credentials for one origin are never shown to another. RFC 6454.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    pub(super) scheme: Scheme,
+pub struct Origin {
+    /// How it is spoken to.
+    pub scheme: Scheme,
     /// Lower case; IPv6 addresses in brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub host: String,
+    /// The scheme's own where none is named.
+    pub port: u16,
 }
 
 impl Origin {
     /// `host[:port]` with the scheme's own port left out, as users write it.
-    pub(super) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         if self.port == self.scheme.port() {
             return self.host.clone();
         }
@@ -48,15 +53,16 @@ impl Origin {
 
 /// An absolute URL. `Display` leaves out the query: signed URLs are secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) origin: Origin,
+pub struct Url {
+    /// Who is spoken to.
+    pub origin: Origin,
     path: String,
     query: Option<String>,
 }
 
 impl Url {
     /// Reads an absolute URL; `None` for another scheme, a user name, or a malformed one.
-    pub(super) fn parse(text: &str) -> Option<Url> {
+    pub fn parse(text: &str) -> Option<Url> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
@@ -84,7 +90,7 @@ impl Url {
     }
 
     /// Where a `Location` header found at this URL leads; RFC 3986, 5.2.
-    pub(super) fn join(&self, location: &str) -> Option<Url> {
+    pub fn join(&self, location: &str) -> Option<Url> {
         if location.split(['/', '?']).next()?.contains(':') {
             return Url::parse(location);
         }
@@ -111,7 +117,7 @@ impl Url {
     }
 
     /// The whole text, for the request itself and for nothing else.
-    pub(super) fn request_text(&self) -> String {
+    pub fn request_text(&self) -> String {
         let query = self.query.as_deref().map(|query| format!("?{query}"));
         format!("{self}{}", query.unwrap_or_default())
     }

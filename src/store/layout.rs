@@ -47,12 +47,13 @@ const SEGMENT_MAX: usize = 150;
 
 /// The names of all files of one store.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub struct Layout {
     home: HostPath,
 }
 
 impl Layout {
-    pub(super) fn new(home: HostPath) -> Layout {
+    /// Of the store at `home`.
+    pub fn new(home: HostPath) -> Layout {
         Layout { home }
     }
 
@@ -100,7 +101,7 @@ impl Layout {
     ///
     /// No two sources share a file, and no file is where another needs a directory:
     /// `=` and `@` start neither a host nor a component of a repository.
-    pub(super) fn reference(&self, source: &Source) -> HostPath {
+    pub fn reference(&self, source: &Source) -> HostPath {
         let Source::Registry(reference) = source else {
             let text = source.to_string();
             let (transport, name) = text.split_once(':').unwrap_or((&text, ""));

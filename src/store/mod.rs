@@ -42,6 +42,7 @@ use crate::base::subids;
 pub use blob::BlobWriter;
 pub use container::{Container, ContainerRecord};
 pub use image::{Content, ImageRecord, Signatures};
+pub use layout::Layout;
 pub use lease::Lease;
 pub use log::{Line, LogReader, LogWriter, Stream};
 pub use protect::Protection;
@@ -51,8 +52,6 @@ pub use sweep::{InUse, Removed, Swept};
 pub use tree::{Extent, StagingTree, Tree};
 pub use usage::User;
 pub use volume::{Volume, VolumeRecord};
-
-use layout::Layout;
 
 /// Bytes of a small document of our own that is read whole; options of a container
 /// hold the arguments of a program, of which Linux takes 2 MiB by default.

@@ -3,6 +3,7 @@
 //! Each rule is a function from text to complaints. One test runs it over the tree
 //! and wants none; another runs it over planted faults and wants each of them.
 
+mod fuzz;
 mod homes;
 mod layers;
 mod map;

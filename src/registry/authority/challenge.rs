@@ -21,7 +21,7 @@ impl Challenge {
 
 /// What a registry wants, the best that we can give.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::registry) enum Demand {
+pub enum Demand {
     /// A token from a service.
     Bearer(TokenDemand),
     /// User and password.
@@ -30,20 +30,20 @@ pub(in crate::registry) enum Demand {
 
 /// What kind of token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::registry) struct TokenDemand {
+pub struct TokenDemand {
     /// The service's URL; untrusted.
-    pub(super) realm: String,
+    pub realm: String,
     /// Whom the token is for.
-    pub(super) service: Option<String>,
+    pub service: Option<String>,
     /// What the registry wants the token to allow, with blanks between.
     scope: Option<String>,
     /// Whether the token that was shown is good, but allows too little. RFC 6750, 3.1.
-    pub(in crate::registry) wants_more: bool,
+    pub wants_more: bool,
 }
 
 impl TokenDemand {
     /// What the registry wants the token to allow.
-    pub(super) fn scopes(&self) -> Vec<String> {
+    pub fn scopes(&self) -> Vec<String> {
         let words = self.scope.iter().flat_map(|text| text.split(' '));
         let words = words.filter(|word| !word.is_empty()).take(MAX_SCOPES);
         words.map(str::to_owned).collect()
@@ -53,9 +53,7 @@ impl TokenDemand {
 impl Demand {
     /// The demand in `headers`, each of which may hold several challenges. Bearer wins
     /// over Basic: registries that offer both mean Basic for their token service.
-    pub(in crate::registry) fn from_headers<'a>(
-        headers: impl Iterator<Item = &'a str>,
-    ) -> Option<Demand> {
+    pub fn from_headers<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Demand> {
         let challenges: Vec<Challenge> = headers.flat_map(parse).collect();
         let bearer = challenges.iter().find_map(|challenge| {
             let realm = challenge

@@ -64,7 +64,7 @@ impl Credential {
 
 /// What proves who we are. `Debug` shows none of it.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Secret {
+pub enum Secret {
     /// Shown to a registry, or to its token service.
     Password(Credential),
     /// Exchanged for tokens by a token service.
@@ -106,6 +106,11 @@ struct File {
 }
 
 impl File {
+    /// What stands in the file itself.
+    fn written(&self, registry: &str, repository: &str) -> Option<Secret> {
+        choose(self.auths.iter().flatten(), registry, repository)
+    }
+
     /// The helper for `registry` by this file at `path`: its own wins over the one for all. Either wins over what stands
     /// in the file.
     fn helper(&self, path: &HostPath, registry: &str) -> Result<Option<Helper>, RegistryError> {
@@ -149,6 +154,17 @@ pub fn helper_of(
 ) -> Result<Option<Helper>, RegistryError> {
     let file: File = parse(bytes, path)?;
     file.helper(path, registry)
+}
+
+/// What the file of credentials at `path`, which holds `bytes`, has itself for `repository` of `registry`.
+pub fn written_in(
+    bytes: &[u8],
+    path: &HostPath,
+    registry: &str,
+    repository: &str,
+) -> Result<Option<Secret>, RegistryError> {
+    let file: File = parse(bytes, path)?;
+    Ok(file.written(registry, repository))
 }
 
 #[derive(Deserialize)]
@@ -229,7 +245,7 @@ pub(super) fn find(
         };
         let file: File = parse(&bytes, &path)?;
         let written = || {
-            let found = choose(file.auths.iter().flatten(), registry, repository);
+            let found = file.written(registry, repository);
             found.inspect(|_| warn_of_readers(&path, progress))
         };
         let found = match file.helper(&path, registry)? {

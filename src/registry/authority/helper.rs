@@ -86,13 +86,18 @@ impl Helper {
                 false => Err(error(complaint(&answer))),
             };
         }
-        // Neither the answer nor serde's words about it, which could quote it, are ever shown.
-        let got: Got = serde_json::from_slice(&answer.stdout)
-            .map_err(|_| error("its answer is not the JSON that was expected".into()))?;
+        Helper::secret_in(&answer.stdout).map_err(|how| error(how.into()))
+    }
+
+    /// What a helper that has something answers; else what is wrong with that. Neither the answer nor serde's words
+    /// about it, which could quote it, are ever shown.
+    pub fn secret_in(answer: &[u8]) -> Result<Option<Secret>, &'static str> {
+        let got: Got = serde_json::from_slice(answer)
+            .map_err(|_| "its answer is not the JSON that was expected")?;
         match (got.username, got.secret.filter(|secret| !secret.is_empty())) {
             (_, None) => Ok(None),
             (Some(user), Some(password)) => Ok(Some(Secret::of(Credential { user, password }))),
-            (None, Some(_)) => Err(error("its answer has no user name".into())),
+            (None, Some(_)) => Err("its answer has no user name"),
         }
     }
 

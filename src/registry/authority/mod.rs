@@ -16,12 +16,11 @@ use crate::registry::error::RegistryError;
 use crate::registry::patience::Patience;
 use crate::registry::transport::Transport;
 use crate::registry::url::Origin;
-use challenge::TokenDemand;
 use credentials::{Credential, Secret};
 use grant::{Asking, Grant, Granted, bearer};
 use veil::veil;
 
-pub(super) use challenge::Demand;
+pub use challenge::{Demand, TokenDemand};
 pub use helper::Helper;
 
 /// Where credentials come from.

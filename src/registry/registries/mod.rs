@@ -154,7 +154,7 @@ impl Registries {
     }
 
     /// Adds what a file says: its tables take the place of earlier ones of the same prefix.
-    fn add(&mut self, file: File) {
+    pub fn add(&mut self, file: File) {
         let is_replaced = |rule: &Rule| file.rules.iter().any(|new| new.prefix == rule.prefix);
         self.rules.retain(|rule| !is_replaced(rule));
         self.rules.extend(file.rules);
