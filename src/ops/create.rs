@@ -55,6 +55,9 @@ pub enum CreateError {
         /// What to pull for the very same image.
         again: String,
     },
+    /// A container where a locked image was wanted.
+    #[error("`--locked` is about images, but `{0}` is a container")]
+    Unlockable(String),
     /// A container's record that another program wrote.
     #[error("the options of container `{id}` make no sense")]
     Options {
@@ -86,6 +89,7 @@ impl Fault for CreateError {
                 Kind::Usage
             }
             CreateError::NoSource { source } => source.kind(),
+            CreateError::Unlockable(_) => Kind::Usage,
             CreateError::NoTree { .. } => Kind::NotFound,
             CreateError::Options { .. } => Kind::Integrity,
         }
@@ -98,6 +102,9 @@ impl Fault for CreateError {
             }
             // Docker would create a directory, which hides the typing error until later.
             CreateError::NoSource { .. } => "create it, or correct the path".to_owned(),
+            CreateError::Unlockable(_) => {
+                "`coracle create --locked` makes a new one of the locked image".to_owned()
+            }
             CreateError::NoTree { again, .. } => {
                 format!("`coracle pull {again}` brings it into your own store")
             }
@@ -156,6 +163,7 @@ pub(super) fn find(
     progress: &dyn Progress,
 ) -> Result<Subject, BoxFault> {
     match container(store, target)? {
+        Some(_) if reach.locked.is_some() => Err(CreateError::Unlockable(target.to_owned()).into()),
         Some(container) => of_container(store, container),
         None => of_image(store, target, reach, progress).map_err(|cause| {
             // Where the store or this machine fails, the word says nothing.

@@ -28,6 +28,7 @@ pub mod install;
 pub mod licenses;
 pub mod life;
 pub mod load;
+pub mod lock;
 pub mod login;
 pub mod manifest;
 pub mod mkrepo;

@@ -27,6 +27,8 @@ pub struct Reach {
     pub pull: Pull,
     /// Whether signatures are brought with images of which no policy demands any.
     pub with_signatures: bool,
+    /// A lock file that must have each image, and the image be what it says.
+    pub locked: Option<HostPath>,
 }
 
 /// When a registry is asked for an image. docker-run(1), "--pull".
@@ -55,6 +57,7 @@ impl Reach {
             platform: None,
             pull: Pull::Missing,
             with_signatures: false,
+            locked: None,
         }
     }
 

@@ -22,6 +22,7 @@ use crate::ops::images;
 use crate::ops::load::FULL_NAME;
 use crate::ops::pull::archive::REF_NAME;
 use crate::ops::tarball::{Member, Tarball};
+use crate::ops::vouch::{self, Packed};
 use crate::store::{ImageRecord, Store, StoreError};
 
 /// A blob that must be there and is an index where a manifest is expected.
@@ -61,6 +62,8 @@ struct Image {
     manifest: Manifest,
     /// Names in registries, without those that are a digest alone.
     names: BTreeSet<Reference>,
+    /// Its signatures, as far as they are kept.
+    packed: Packed,
 }
 
 /// What goes into the archive.
@@ -90,9 +93,11 @@ impl Archive {
         }
         let mut blobs = BTreeMap::new();
         for image in &images {
-            let target = image.target();
+            let manifest = image.described();
             let layers = image.manifest.layers.iter();
-            for descriptor in layers.chain([&image.manifest.config, &target]) {
+            let signed = image.packed.blobs.iter().chain(&image.packed.index);
+            let own = layers.chain([&image.manifest.config, &manifest]);
+            for descriptor in own.chain(signed) {
                 blobs.insert(blob_name(descriptor), descriptor.clone());
             }
         }
@@ -145,10 +150,7 @@ impl Archive {
     fn index(&self) -> Value {
         let mut manifests = Vec::new();
         for image in &self.images {
-            let target = Descriptor {
-                platform: Some(image.record.platform.clone()),
-                ..image.target()
-            };
+            let target = image.target();
             for name in &image.names {
                 let mut named = target.clone();
                 named
@@ -160,6 +162,12 @@ impl Archive {
             }
             if image.names.is_empty() {
                 manifests.push(target);
+            }
+        }
+        let signatures = self.images.iter().flat_map(|image| &image.packed.listed);
+        for entry in signatures {
+            if !manifests.contains(entry) {
+                manifests.push(entry.clone());
             }
         }
         json!({"schemaVersion": 2, "mediaType": media::OCI_INDEX, "manifests": manifests})
@@ -193,12 +201,24 @@ impl Image {
             media_type: media_type.to_owned(),
             names: name.into_iter().collect(),
             manifest: *manifest,
+            packed: vouch::packed(store, &record),
             record,
             bytes,
         })
     }
 
+    /// What its names stand for: its manifest, or the index by which it is signed.
     fn target(&self) -> Descriptor {
+        match &self.packed.index {
+            Some(index) => index.clone(),
+            None => Descriptor {
+                platform: Some(self.record.platform.clone()),
+                ..self.described()
+            },
+        }
+    }
+
+    fn described(&self) -> Descriptor {
         Descriptor {
             digest: self.record.manifest.clone(),
             ..Descriptor::of(&self.media_type, &self.bytes)

@@ -11,8 +11,11 @@ use crate::embed::{self, State};
 use crate::layer::codec;
 use crate::oci::config::ImageConfig;
 use crate::oci::manifest::{Document, Manifest};
+use crate::oci::source::Source;
 use crate::oci::{DocumentError, MAX_DOCUMENT};
 use crate::ops::images;
+use crate::ops::reach::Reach;
+use crate::ops::vouch::Guard;
 use crate::store::{Content, ImageRecord, Store, StoreError};
 
 /// Bytes inflated at once.
@@ -31,6 +34,10 @@ pub struct Report {
     pub trees: usize,
     /// What is wrong; empty where all is well.
     pub findings: Vec<Finding>,
+    /// Images whose signatures are those that are demanded.
+    pub signed: Vec<Signed>,
+    /// Images that must not be used: each with why not.
+    pub untrusted: Vec<Untrusted>,
 }
 
 /// One thing that is not as it should be.
@@ -47,9 +54,29 @@ pub struct Finding {
     pub discarded: bool,
 }
 
+/// An image that is signed as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Its name.
+    pub image: String,
+    /// The fingerprints of the keys.
+    pub keys: Vec<String>,
+}
+
+/// An image that a policy, or a key that was asked for, does not vouch for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untrusted {
+    /// Its name.
+    pub image: String,
+    /// Why not.
+    pub why: String,
+}
+
 /// One verification of several images.
 struct Check<'a> {
     store: &'a Store,
+    /// A key that must have signed, in the place of what policies demand.
+    key: Option<&'a HostPath>,
     progress: &'a dyn Progress,
     report: Report,
     /// What has been looked at for an earlier image.
@@ -58,13 +85,15 @@ struct Check<'a> {
 
 /// Verifies the image `text`, or all and the unpacked payload where none is given, in
 /// the store at `home`: every blob against its digest and size, the documents against each other, every
-/// layer's uncompressed bytes against the config, the tree against its marker.
+/// layer's uncompressed bytes against the config, the tree against its marker, and the signatures that are kept with it
+/// against what policies demand, or against the key in the file `key`.
 ///
 /// Damaged blobs and trees are taken out of the store, where it can be written, as
 /// they serve nobody, and damaged payload is replaced; a tree that a container needs is only reported.
 pub fn verify(
     home: &HostPath,
     text: Option<&str>,
+    key: Option<&HostPath>,
     progress: &dyn Progress,
 ) -> Result<Report, BoxFault> {
     let store = Store::open(home.clone())?;
@@ -74,6 +103,7 @@ pub fn verify(
     };
     let mut check = Check {
         store: &store,
+        key,
         progress,
         report: Report::default(),
         seen: BTreeSet::new(),
@@ -101,7 +131,36 @@ impl Check<'_> {
         if self.seen.insert(format!("tree {}", image.chain)) {
             self.tree(image)?;
         }
+        self.trust(image)
+    }
+
+    /// Compares the signatures that are kept with what is demanded.
+    fn trust(&mut self, image: &ImageRecord) -> Result<(), BoxFault> {
+        let source: Source = image.name.parse()?;
+        let guard = match self.key {
+            Some(file) => Guard::by_key(&source, file)?,
+            None => match Guard::of(&[&source], &Reach::new(self.store.home().clone())) {
+                Ok(guard) => guard,
+                Err(fault) => {
+                    self.untrusted(image, described(&*fault));
+                    return Ok(());
+                }
+            },
+        };
+        match guard.admit_kept(self.store, image) {
+            Ok(keys) if keys.is_empty() => {}
+            Ok(keys) => {
+                let image = image.name.clone();
+                self.report.signed.push(Signed { image, keys });
+            }
+            Err(error) => self.untrusted(image, described(&error)),
+        }
         Ok(())
+    }
+
+    fn untrusted(&mut self, image: &ImageRecord, why: String) {
+        let image = image.name.clone();
+        self.report.untrusted.push(Untrusted { image, why });
     }
 
     /// Whether one blob is sound.

@@ -178,7 +178,7 @@ fn images_are_listed_with_what_they_share() {
 fn a_flipped_bit_is_found_and_the_next_pull_puts_it_right() {
     let place = Place::new("flip");
     let image = place.pull("one", "content");
-    let check = || verify::verify(&place.home(), None, &Silent).expect("it runs to its end");
+    let check = || verify::verify(&place.home(), None, None, &Silent).expect("it runs to its end");
     let report = check();
     assert_eq!(
         (report.findings.len(), report.blobs, report.trees),

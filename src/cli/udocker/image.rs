@@ -17,7 +17,8 @@ use crate::oci::source::Source;
 use crate::ops::images::{self, Row};
 use crate::ops::pull;
 use crate::ops::reach::{Pull, Reach};
-use crate::ops::{inspect, protect, rmi, verify};
+use crate::ops::verify::{self, Untrusted};
+use crate::ops::{inspect, protect, rmi};
 
 pub(super) const PULL: Verb = Verb {
     name: "pull",
@@ -228,10 +229,28 @@ impl Fault for Damaged {
     }
 }
 
+/// An image whose bytes are right, and for which nobody vouches who must.
+#[derive(Debug, thiserror::Error)]
+#[error("image `{image}` is not trusted: {why}")]
+struct NotTrusted {
+    image: String,
+    why: String,
+}
+
+impl Fault for NotTrusted {
+    fn kind(&self) -> Kind {
+        Kind::Integrity
+    }
+}
+
 fn examine(given: &Given, here: &Here) -> Result<ExitCode, BoxFault> {
     let home = here.meant.home()?;
     let image = given.word(0)?;
-    let report = verify::verify(&home, Some(&image), &*here.meant.progress())?;
+    let report = verify::verify(&home, Some(&image), None, &*here.meant.progress())?;
+    if let Some(Untrusted { why, .. }) = report.untrusted.first() {
+        let why = why.clone();
+        return Err(NotTrusted { image, why }.into());
+    }
     if let Some(first) = report.findings.first() {
         return Err(Damaged {
             image,

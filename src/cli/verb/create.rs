@@ -46,6 +46,7 @@ Examples:
         let reach = Reach {
             pull: self.image.pull(meant),
             platform: self.image.platform(meant)?,
+            locked: self.image.locked(),
             ..meant.reach()?
         };
         let container = create::create(request, &reach, &*meant.progress())?;

@@ -125,6 +125,7 @@ Examples:
         let reach = Reach {
             pull: self.image.pull(meant),
             platform: self.image.platform(meant)?,
+            locked: self.image.locked(),
             ..meant.reach()?
         };
         let progress = meant.progress();

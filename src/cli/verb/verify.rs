@@ -1,8 +1,10 @@
 //! `coracle verify`: read images again and compare them with their digests.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::path::HostPath;
 use crate::cli::meant::Meant;
 use crate::cli::render;
 use crate::cli::report::plain;
@@ -14,6 +16,9 @@ pub(crate) struct Verify {
     /// All images that are here
     #[arg(long, conflicts_with = "images")]
     all: bool,
+    /// Demand that the key in this file has signed, in the place of what policies demand
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Names, or the first digits of digests
     #[arg(required_unless_present = "all", value_name = "IMAGE")]
     images: Vec<String>,
@@ -34,22 +39,48 @@ impl Fault for Damaged {
     }
 }
 
+/// Bytes are right, and nobody who counts vouches for them.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} of the images must not be used")]
+struct Untrusted(usize);
+
+impl Fault for Untrusted {
+    fn kind(&self) -> Kind {
+        Kind::Integrity
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![
+            "`coracle pull --with-signatures` asks where the images come from for signatures; see `coracle help trust`"
+                .into(),
+        ]
+    }
+}
+
 impl Verb for Verify {
     const NAME: &'static str = "verify";
     const ABOUT: &'static str = "Read images again and compare every byte with their digests";
     const ARGUMENTS: &'static str = "IMAGE... | --all";
     const MORE: &'static str = "\
-Checked are all blobs, the documents among each other, the layers' content, and the extracted tree.
-Damaged parts are taken out of the store, so that the next pull fetches them anew.";
+Checked are all blobs, the documents among each other, the layers' content, the extracted tree, and
+the signatures that are kept with the image against trust.toml and policy.json. Nobody is asked.
+Damaged parts are taken out of the store, so that the next pull fetches them anew.
+
+Examples:
+  coracle verify --all
+  coracle verify --key team.pub registry.example/team/app:1";
 
     fn carry_out(self, meant: &Meant) -> Result<ExitCode, BoxFault> {
         let home = meant.home()?;
         let progress = meant.progress();
+        let key = self.key.map(HostPath::new);
         if self.all {
-            return show(&verify::verify(&home, None, &*progress)?, meant);
+            let report = verify::verify(&home, None, key.as_ref(), &*progress)?;
+            return show(&report, meant);
         }
         each(&self.images, meant, |image| {
-            show(&verify::verify(&home, Some(image), &*progress)?, meant)
+            let report = verify::verify(&home, Some(image), key.as_ref(), &*progress)?;
+            show(&report, meant)
         })
     }
 }
@@ -66,7 +97,14 @@ fn show(report: &Report, meant: &Meant) -> Result<ExitCode, BoxFault> {
         plain(&format!("{image}: {object}: {problem}{fate}"))
     };
     let mut lines: Vec<String> = report.findings.iter().map(finding).collect();
+    let untrusted = report.untrusted.iter();
+    lines.extend(untrusted.map(|it| plain(&format!("{}: not trusted: {}", it.image, it.why))));
     if !meant.quiet() {
+        let signed = report.signed.iter();
+        lines.extend(signed.map(|it| {
+            let keys = it.keys.join(", ");
+            plain(&format!("{}: signed with {keys}", it.image))
+        }));
         lines.push(format!(
             "images: {}, blobs: {} ({}), trees: {}, damaged: {}",
             report.images,
@@ -77,8 +115,9 @@ fn show(report: &Report, meant: &Meant) -> Result<ExitCode, BoxFault> {
         ));
     }
     render::lines(lines.into_iter())?;
-    match report.findings.len() {
-        0 => Ok(ExitCode::SUCCESS),
-        count => Err(Damaged(count).into()),
+    match (report.findings.len(), report.untrusted.len()) {
+        (0, 0) => Ok(ExitCode::SUCCESS),
+        (0, count) => Err(Untrusted(count).into()),
+        (count, _) => Err(Damaged(count).into()),
     }
 }

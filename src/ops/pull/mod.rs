@@ -169,8 +169,10 @@ fn stored(
         return Ok(None);
     };
     let guard = Guard::of(&[&located], reach).map_err(|it| vouch::unusable(&record.name, it))?;
+    let locked = guard.require_locked(&record.target);
+    locked.map_err(|error| vouch::unusable(&record.name, error))?;
     match guard.admit_kept(store, &record) {
-        Ok(()) => Ok(Some((record, tree))),
+        Ok(_keys) => Ok(Some((record, tree))),
         Err(error) if reach.pull == Pull::Never => Err(vouch::unusable(&record.name, error)),
         Err(error) => {
             let name = familiar(source);
@@ -260,6 +262,7 @@ impl Work<'_> {
     fn bring(&self, origin: &dyn Origin) -> Result<PulledImage, BoxFault> {
         let platform = self.reach.platform.as_ref();
         let chain = resolve::chain(origin, platform)?;
+        self.guard.require_locked(chain.target())?;
         let brought = self.guard.admit(origin, &chain.images(), self.progress)?;
         let resolved = chain.resolve(origin, platform, self.progress)?;
         let lease = self.store.lease()?;
@@ -289,6 +292,7 @@ impl Work<'_> {
         let Some(tree) = self.store.tree(&record.chain)? else {
             return Ok(None);
         };
+        self.guard.require_locked(&record.target)?;
         let is_trusted = self.guard.admit_kept(self.store, &record).is_ok();
         if self.reach.with_signatures || !is_trusted {
             let images = vouch::images(&record);

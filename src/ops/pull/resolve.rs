@@ -76,6 +76,11 @@ pub(in crate::ops) fn chain(
 }
 
 impl Chain {
+    /// The digest that the name stands for.
+    pub(in crate::ops) fn target(&self) -> &Digest {
+        &self.target
+    }
+
     /// The digests by which the image may be signed: of its index, if it has one, and of the manifest.
     pub(in crate::ops) fn images(&self) -> Vec<Digest> {
         let mut images = vec![self.target.clone(), self.manifest_digest.clone()];

@@ -6,18 +6,46 @@
 
 mod kept;
 mod look;
+mod packed;
 mod pile;
 
 use crate::base::digest::Digest;
-use crate::base::fault::{BoxFault, While};
+use crate::base::fault::{BoxFault, Fault, Kind, While};
+use crate::base::fsx;
+use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::oci::source::Source;
+use crate::ops::lock::{LockError, Locked};
 use crate::ops::pull::origin::Origin;
 use crate::ops::reach::Reach;
 use crate::store::{Content, ImageRecord, Lease, Signatures, Store};
-use crate::trust::{Candidate, Demand, Places, Policy, Requirement, TrustError};
+use crate::trust::{
+    Candidate, Demand, Identity, Places, Policy, Requirement, Rule, TrustError, TrustedKey,
+};
 pub(in crate::ops) use kept::images;
+pub(in crate::ops) use packed::{Packed, packed};
 use pile::{Object, Pile};
+
+/// Bytes of a file with a key.
+const MAX_KEY: u64 = 64 << 10;
+
+/// A file that was named as a key and holds none.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the key `{file}`: {what}")]
+struct BadKey {
+    file: HostPath,
+    what: String,
+}
+
+impl Fault for BadKey {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["expected a public key as PEM: `coracle help trust` says how one is made".to_owned()]
+    }
+}
 
 /// What one image must be.
 pub(in crate::ops) struct Guard {
@@ -25,6 +53,8 @@ pub(in crate::ops) struct Guard {
     wanted: Vec<(Source, Requirement)>,
     /// Whether signatures are to be kept that nobody demands.
     with_signatures: bool,
+    /// What the image must be, whoever signed it.
+    locked: Option<Locked>,
 }
 
 /// Signatures that were found where an image comes from.
@@ -42,7 +72,11 @@ impl Guard {
         let mut guard = Guard {
             wanted: Vec::new(),
             with_signatures: reach.with_signatures,
+            locked: None,
         };
+        if let (Some(file), Some(source)) = (&reach.locked, sources.first()) {
+            guard.locked = Some(Locked::of(file, source, reach.platform.as_ref())?);
+        }
         let is_inside = |source: &&Source| matches!(source, Source::Embedded(_));
         // What is in this binary needs no leave of a file that may be wrong.
         if sources.iter().all(is_inside) {
@@ -59,6 +93,33 @@ impl Guard {
             }
         }
         Ok(guard)
+    }
+
+    /// Who demands a signature of the image `source` by one key.
+    pub(in crate::ops) fn by_key(source: &Source, file: &HostPath) -> Result<Guard, BoxFault> {
+        let pem = fsx::read(file, MAX_KEY)?;
+        let key = TrustedKey::from_pem(&pem).map_err(|error| BadKey {
+            file: file.clone(),
+            what: error.to_string(),
+        })?;
+        let rule = Rule {
+            keys: vec![key],
+            threshold: 1,
+            identity: Identity::Any,
+            by: file.clone(),
+            scope: source.to_string(),
+        };
+        let wanted = Requirement { rules: vec![rule] };
+        Ok(Guard {
+            wanted: vec![(source.clone(), wanted)],
+            with_signatures: false,
+            locked: None,
+        })
+    }
+
+    /// Fails unless the image is the one that is locked, where one is: `target` is what its name stands for.
+    pub(in crate::ops) fn require_locked(&self, target: &Digest) -> Result<(), LockError> {
+        self.locked.iter().try_for_each(|it| it.require(target))
     }
 
     /// Whether the place that an image comes from need not be asked for signatures.
@@ -109,13 +170,13 @@ impl Guard {
         &self,
         store: &Store,
         record: &ImageRecord,
-    ) -> Result<(), TrustError> {
+    ) -> Result<Vec<String>, TrustError> {
         if self.wanted.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let images = kept::images(record);
         let pile = kept::signatures(store, record, &images);
-        self.check(&images, &pile.candidates).map(drop)
+        self.check(&images, &pile.candidates)
     }
 
     /// The fingerprints of the keys that signed what they must have signed.
@@ -191,8 +252,14 @@ pub(in crate::ops) fn require_trusted(
 ) -> Result<(), BoxFault> {
     let source: Source = record.name.parse()?;
     let guard = Guard::of(&[&source], reach);
-    let admitted = guard.and_then(|guard| Ok(guard.admit_kept(store, record)?));
-    admitted.map_err(|cause| unusable(&record.name, cause))
+    let admitted = guard.and_then(|guard| {
+        guard.require_locked(&record.target)?;
+        Ok(guard.admit_kept(store, record)?)
+    });
+    match admitted {
+        Ok(_keys) => Ok(()),
+        Err(cause) => Err(unusable(&record.name, cause)),
+    }
 }
 
 /// How an image was verified when it was brought here, in a few words: by digests, which everything is; by the keys that

@@ -120,6 +120,13 @@ impl<'a> Pile<'a> {
                 Err(Loss::Fault(fault)) => self.fault(&found, fault),
             }
         }
+        // Nobody reads it, but a manifest without its config cannot be copied on.
+        if let Some(left) = self.left.checked_sub(manifest.config.size)
+            && let Ok(config) = read(&manifest.config)
+        {
+            self.left = left;
+            blobs.push((manifest.config.digest.clone(), config));
+        }
         self.objects.push(Object {
             digest,
             bytes,

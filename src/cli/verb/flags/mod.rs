@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use clap::ArgAction;
 
 use crate::base::fault::BoxFault;
+use crate::base::path::HostPath;
 use crate::cli::meant::Meant;
 use crate::cli::typed::Misuse;
 use crate::oci::platform::Platform;
@@ -38,6 +39,29 @@ pub(crate) struct ImageFlags {
     pull: Option<When>,
     #[command(flatten)]
     platform: PlatformFlag,
+    #[command(flatten)]
+    locked: LockedFlag,
+}
+
+/// Which file locks images.
+#[derive(clap::Args)]
+pub(crate) struct LockedFlag {
+    /// Refuse an image that is not the one that this file has under its name [default: coracle.lock]
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "coracle.lock"
+    )]
+    locked: Option<PathBuf>,
+}
+
+impl LockedFlag {
+    /// The file, if one is to be obeyed.
+    pub(crate) fn file(&self) -> Option<HostPath> {
+        self.locked.as_ref().map(HostPath::new)
+    }
 }
 
 /// For which platform.
@@ -67,6 +91,11 @@ impl ImageFlags {
             Some(When::Never) => Pull::Never,
             None => meant.pull(),
         }
+    }
+
+    /// The file that locks images.
+    pub(crate) fn locked(&self) -> Option<HostPath> {
+        self.locked.file()
     }
 
     /// The platform typed, else that of the configuration.

@@ -2,6 +2,10 @@
 
 mod hostile;
 mod kept;
+mod lock;
+mod moved;
+mod policies;
+mod pushed;
 mod registry;
 
 use std::collections::BTreeMap;
