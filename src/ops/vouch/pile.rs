@@ -107,11 +107,19 @@ impl<'a> Pile<'a> {
         }
         let mut blobs = Vec::new();
         for (layer_idx, layer) in manifest.layers.iter().enumerate() {
-            if self.is_full() {
+            let found = format!("layer {} of {name}", layer_idx + 1);
+            if self.candidates.len() == MAX_CANDIDATES {
+                self.useless(&found, "it is one too many");
                 break;
             }
-            let found = format!("layer {} of {name}", layer_idx + 1);
-            match self.form(layer, read) {
+            // Those who sign the same payload share it.
+            let known = |layer: &Descriptor| {
+                let mut blobs = blobs.iter();
+                let found: Option<&(Digest, Vec<u8>)> =
+                    blobs.find(|(digest, _)| *digest == layer.digest);
+                found.map_or_else(|| read(layer), |(_, bytes)| Ok(bytes.clone()))
+            };
+            match self.form(layer, &known) {
                 Ok((form, blob)) => {
                     self.push(Candidate { found, form });
                     blobs.push((layer.digest.clone(), blob));
