@@ -214,11 +214,11 @@ fn is_proot(pid: Pid) -> fsx::Result<bool> {
     Ok(name == b"proot" || name == b"proot (deleted)")
 }
 
-/// What procfs told; nothing of a process that has ended meanwhile, or that is not ours to read.
+/// What procfs told; nothing of a process that is not ours to read, or that ends just now, which has several errors.
 fn seen<T: Default>(told: fsx::Result<T>) -> fsx::Result<T> {
     told.or_else(|error| match error.source.raw_os_error() {
-        Some(libc::ENOENT | libc::ESRCH | libc::EACCES | libc::EPERM) => Ok(T::default()),
-        _ => Err(error),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EIO) => Err(error),
+        _ => Ok(T::default()),
     })
 }
 
