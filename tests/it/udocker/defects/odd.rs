@@ -81,7 +81,7 @@ fn defect_27_a_container_runs_containers() {
     require!(Fixtures, StaticBinary, UserNamespaces, Ptrace);
     let harness = Harness::with_container();
     let volume = format!(
-        "--volume={}:/usr/bin/udocker",
+        "--volume={}:/usr/bin/coracle",
         harness.sandbox.binary().display()
     );
     let archive = format!("--volume={}:/oci", fixture::path("oci").display());
@@ -89,21 +89,21 @@ fn defect_27_a_container_runs_containers() {
         let outer_mode = format!("--execmode={outer}");
         harness.udocker(["setup", &outer_mode, "c"]).run().success();
         let line = format!(
-            "export UDOCKER_DIR=/srv/{outer}{inner} CORACLE_HOME=/srv/{outer}{inner}; udocker() {{ /usr/bin/udocker udocker -q \"$@\"; }}; \
+            "export UDOCKER_DIR=/srv/{outer}{inner} CORACLE_HOME=/srv/{outer}{inner}; udocker() {{ /usr/bin/coracle udocker -q \"$@\"; }}; \
              udocker pull oci:/oci:guest && udocker create --name=n oci:/oci:guest && udocker setup --execmode={inner} n && \
              udocker run n args nested"
         );
         let run = harness.udocker(["run", &volume, &archive, "c", "sh", "-c", &line]);
-        run.run().success().mentions("1:nested");
+        run.run().success().mentions("6:nested");
     }
     // What a traced program may not do is said, and the other way is taken where none was asked for.
     harness.line("setup --execmode=P1 c").run().success();
-    let line = "CORACLE_HOME=/srv/x /usr/bin/udocker -q run --rm --engine ns hello";
+    let line = "CORACLE_HOME=/srv/x /usr/bin/coracle -q run --rm --engine ns hello";
     let refused = harness
         .udocker(["run", &volume, "c", "sh", "-c", line])
         .run();
     refused.exits(125).complains("`ns`");
-    let line = "CORACLE_HOME=/srv/x /usr/bin/udocker -q run --rm hello";
+    let line = "CORACLE_HOME=/srv/x /usr/bin/coracle -q run --rm hello";
     harness
         .udocker(["run", &volume, "c", "sh", "-c", line])
         .run()
