@@ -242,11 +242,13 @@ impl Place {
         {
             return self.layout(index);
         }
-        let images = match self {
-            Place::Tar(files) => docker::all(files)?,
-            Place::Dir(_) => None,
-        };
-        images.ok_or_else(|| ArchiveError::unknown(path).into())
+        match self {
+            Place::Tar(files) => {
+                let images = docker::all(files)?;
+                images.ok_or_else(|| ArchiveError::unknown(path).into())
+            }
+            Place::Dir(dir) => Err(ArchiveError::no_layout(dir).into()),
+        }
     }
 
     fn layout(&self, index: Index) -> Result<Images, BoxFault> {

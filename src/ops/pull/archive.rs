@@ -62,6 +62,15 @@ pub(in crate::ops) enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Of a directory, or a tar file, without a list of images.
+    pub(in crate::ops) fn no_layout(path: &HostPath) -> ArchiveError {
+        ArchiveError::OtherForm {
+            path: path.clone(),
+            form: "an OCI layout",
+            file: INDEX,
+        }
+    }
+
     /// Of a tar file that is no archive of images.
     pub(in crate::ops) fn unknown(path: &HostPath) -> ArchiveError {
         ArchiveError::Unknown { path: path.clone() }
@@ -155,11 +164,7 @@ fn choose(
     path: &HostPath,
     tag: Option<&str>,
 ) -> Result<(Descriptor, Arc<[Descriptor]>), BoxFault> {
-    let other_form = || ArchiveError::OtherForm {
-        path: path.clone(),
-        form: "an OCI layout",
-        file: INDEX,
-    };
+    let other_form = || ArchiveError::no_layout(path);
     let Document::Index(index) = Document::parse(&bytes.ok_or_else(other_form)?, None)? else {
         return Err(other_form().into());
     };

@@ -159,6 +159,22 @@ fn what_is_no_repository_is_refused() {
 }
 
 #[test]
+fn a_policy_holds_for_what_comes_from_udocker() {
+    require!(Fixtures);
+    let sandbox = Sandbox::new();
+    sandbox.folder("home/.config");
+    sandbox.folder("home/.config/coracle");
+    let policy = "[scope.\"docker.io/boats\"]\nmode = \"reject\"\n";
+    sandbox.file("home/.config/coracle/trust.toml", policy);
+    let loaded = load(&sandbox, &fixture::path("udocker/repo"))
+        .run()
+        .exits(1);
+    let others: Vec<_> = LOADED.lines().skip(1).collect();
+    let loaded = loaded.prints(&others.join("\n"));
+    loaded.complains("cannot load udocker's image `boats/guest:latest`");
+}
+
+#[test]
 fn a_container_comes_by_the_archive_that_udocker_exports() {
     require!(Fixtures);
     let sandbox = Sandbox::new();

@@ -30,15 +30,15 @@ fn holds(sandbox: &Sandbox, image: &str, file: &str) {
     assert!(names.stdout.lines().any(|name| name == file), "{names}");
 }
 
-#[test]
-fn of_before_1_10_without_a_manifest() {
+/// As docker wrote before version 1.10: two layers, linked by their parents, under two names.
+fn before_1_10() -> Archive {
     let (lower, upper) = (layer("lower", "1"), layer("upper", "2"));
     let (one, two) = ("1".repeat(64), "2".repeat(64));
     let top = json!({
         "id": two, "parent": one, "created": "2015-01-01T00:00:00Z", "architecture": "amd64", "os": "linux",
         "container_config": {"Cmd": ["/bin/sh", "-c", "#(nop) ADD"]}, "config": {"Cmd": ["/lower"]},
     });
-    let archive = Archive::new()
+    Archive::new()
         .file(&format!("{one}/VERSION"), "1.0")
         .json(&format!("{one}/json"), &json!({"id": one, "config": null}))
         .file(&format!("{one}/layer.tar"), &lower)
@@ -48,18 +48,22 @@ fn of_before_1_10_without_a_manifest() {
         .json(
             "repositories",
             &json!({"site/old": {"1": two}, "older": {"latest": two}}),
-        );
+        )
+}
+
+#[test]
+fn of_before_1_10_without_a_manifest() {
     let said = "Loaded image: older:latest\nLoaded image: site/old:1";
-    let sandbox = loads(archive, said, "site/old:1", "upper");
+    let sandbox = loads(before_1_10(), said, "site/old:1", "upper");
     holds(&sandbox, "older", "lower");
     let history = sandbox.coracle(["history", "older"]).run().success();
     history.mentions("#(nop) ADD");
 }
 
-#[test]
-fn of_1_10_to_24_with_equal_layers_as_links() {
+/// As docker wrote until version 24: a layer that occurs three times, once by a link, in an image of two names.
+fn of_1_10() -> Archive {
     let one = layer("file", "1");
-    let archive = Archive::new()
+    Archive::new()
         .json("a.json", &config(&[&one, &one, &one]))
         .file("x/layer.tar", &one)
         .link("y/layer.tar", "../x/layer.tar")
@@ -69,14 +73,46 @@ fn of_1_10_to_24_with_equal_layers_as_links() {
                 "Config": "a.json", "RepoTags": ["site/a:1", "registry.example:5000/b:2"],
                 "Layers": ["x/layer.tar", "y/layer.tar", "x/layer.tar"],
             }]),
-        );
+        )
+}
+
+#[test]
+fn of_1_10_to_24_with_equal_layers_as_links() {
     let said = "Loaded image: site/a:1\nLoaded image: registry.example:5000/b:2";
-    let sandbox = loads(archive, said, "registry.example:5000/b:2", "file");
+    let sandbox = loads(of_1_10(), said, "registry.example:5000/b:2", "file");
     sandbox
         .coracle(["run", "--explain", "--pull=never", "site/a:1"])
         .run()
         .success()
         .mentions("/file");
+}
+
+#[test]
+fn packed_again_by_tar_in_any_order() {
+    let (one, two) = (layer("one", "1"), layer("two", "2"));
+    let name = json!({"io.containerd.image.name": "docker.io/library/new:3"});
+    for (archive, image, file) in [
+        (before_1_10(), "site/old:1", "lower"),
+        (of_1_10(), "site/a:1", "file"),
+        (layout(&[&one, &two, &one], name), "new:3", "two"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.file("home/archive.tar", archive.bytes());
+        // Names begin with `./`, the list of the images comes first or last, and what was equal is one file of two names.
+        let pack = "set -e; mkdir d; tar xf archive.tar -C d; cd d; find . ! -type d | sort >../names; \
+                    link=$(find . -type l); [ -z \"$link\" ] || ln -f $(readlink -f $link) $link; \
+                    tar cf ../up.tar -T ../names; tac ../names | tar cf ../down.tar -T -; tar cf ../whole.tar .";
+        sandbox.command(["sh", "-c", pack]).run().success();
+        for packed in ["up.tar", "down.tar", "whole.tar"] {
+            let load = sandbox.coracle(["load", "-i", packed]).run().success();
+            load.mentions(&format!("Loaded image: {image}"));
+            holds(&sandbox, image, file);
+            for image in sandbox.coracle(["images", "-q"]).run().stdout.lines() {
+                let rmi = ["rmi", "--force", image];
+                sandbox.coracle(rmi).run().success();
+            }
+        }
+    }
 }
 
 #[test]

@@ -337,6 +337,36 @@ fn a_tag_that_moved_is_pulled_into_the_own_store_with_the_blobs_of_the_site() {
 }
 
 #[test]
+fn a_container_of_a_sites_image_goes_out_and_becomes_an_image_of_ones_own() {
+    require!(Root);
+    let site = Small::new(&[&layer("old", "1")]);
+    let user = |words: &[&str]| site.user(words).run();
+    user(&["create", "--name", "box", "--pull=never", &site.image()]).success();
+    // The user is not who made the files of the site: for the guest they are root's nevertheless.
+    let listed = |container: &str| {
+        let export = site.user(["export", container]);
+        let list = "\"$@\" | tar --numeric-owner -tvf - | tr -s ' ' | cut -d ' ' -f 1,2,6";
+        export
+            .behind(["bash", "-o", "pipefail", "-c", list, "sh"])
+            .run()
+    };
+    listed("box").success().prints("-rw-r--r-- 0/0 old");
+    site.sandbox.file("home/new", "2");
+    user(&["cp", "new", "box:/new"]).success();
+    user(&["-q", "commit", "box", "own/made:1"]).success();
+    // The config, the manifest and the new layer; the old one is the site's.
+    let own = std::fs::read_dir(site.sandbox.store().join("blobs/sha256")).expect("it is made");
+    assert_eq!(own.count(), 3);
+    user(&["create", "--name", "copy", "own/made:1"]).success();
+    listed("copy")
+        .success()
+        .prints("-rw-r--r-- 0/0 new\n-rw-r--r-- 0/0 old");
+    user(&["verify", "own/made:1"])
+        .success()
+        .mentions("damaged: 0");
+}
+
+#[test]
 fn what_is_damaged_in_a_site_is_reported_and_stays() {
     require!(Root);
     let site = Small::new(&[&layer("file", "1")]);
