@@ -56,6 +56,11 @@ pub(in crate::ops) trait Origin: Sync {
         Ok(Vec::new())
     }
 
+    /// Whether it is on this host, so that to look for more costs nobody anything.
+    fn is_here(&self) -> bool {
+        false
+    }
+
     /// Hears that what it gave was not what its digest says: whether the same may be had from somewhere else when it
     /// is asked for again.
     fn doubt(&self) -> bool {
@@ -223,6 +228,10 @@ impl Origin for Local {
 
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader<'_>, BoxFault> {
         self.shelf.open(&descriptor.digest, offset)
+    }
+
+    fn is_here(&self) -> bool {
+        true
     }
 
     fn tagged(&self, tag: &str) -> Result<Option<Served>, BoxFault> {

@@ -128,18 +128,22 @@ impl Guard {
     }
 
     /// Looks for signatures of the image with the digests `images` where it comes from, and compares them with what is
-    /// demanded. They are yet to be stored.
+    /// demanded. They are yet to be stored. Those of an archive or a layout are taken along unasked: whoever has it may
+    /// have no network later.
     pub(in crate::ops) fn admit(
         &self,
         origin: &dyn Origin,
         images: &[Digest],
         progress: &dyn Progress,
     ) -> Result<Brought, BoxFault> {
-        if self.asks_nothing() {
+        if self.asks_nothing() && !origin.is_here() {
             return Ok(Brought::default());
         }
         let mut pile = Pile::new(images);
         look::for_signatures(origin, &mut pile);
+        if self.asks_nothing() && pile.objects.is_empty() {
+            return Ok(Brought::default());
+        }
         let mut checked = self.check(images, &pile.candidates);
         if checked.is_err() {
             look::for_rare_ones(origin, &mut pile);
@@ -147,7 +151,7 @@ impl Guard {
         }
         // What could not be asked for may be there.
         if let Some(failure) = pile.failure
-            && (checked.is_err() || self.wanted.is_empty())
+            && (checked.is_err() || self.wanted.is_empty() && self.with_signatures)
         {
             return Err(While::new(self.looking(), failure).into());
         }

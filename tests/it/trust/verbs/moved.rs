@@ -58,7 +58,15 @@ fn saved_signatures_are_found_by_whoever_loads_the_archive() {
             .run()
             .success()
             .prints("");
+        // Without a policy they are taken along as well, as there may be no network when one comes.
+        island.policy("");
+        island.load().success();
         island.policy(&scope(&key));
+        island
+            .coracle(&["create", "--pull", "never", &port.image()])
+            .run()
+            .success();
+        island.coracle(&["rmi", "--force", &port.image()]).run();
         island.load().success();
         island
             .coracle(&["create", "--pull", "never", &port.image()])

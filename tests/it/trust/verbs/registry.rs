@@ -85,6 +85,26 @@ fn without_a_policy_nothing_more_is_asked_for() {
 }
 
 #[test]
+fn a_mirror_without_signatures_or_with_bad_ones_has_not_the_last_word() {
+    for is_bad in [false, true] {
+        let (port, mirror) = (Port::new(), Port::new());
+        let [key, other] = ["key", "other"].map(|name| port.key(name));
+        port.signed_by(&key, &port.manifest);
+        if is_bad {
+            let text = payload(&port.manifest, &port.repository());
+            let signature = super::base64(&port.bench.sign(&other, text.as_bytes()));
+            mirror.put_simple(&port.manifest, &[(text.into_bytes(), signature)]);
+        }
+        port.demand(&[&key]);
+        let run = port.pulling(&["--insecure", mirror.host()]);
+        let mirrors = format!("{}={}", port.host(), mirror.host());
+        run.env("CORACLE_MIRROR", mirrors).run().success();
+        assert!(mirror.asked().iter().any(|line| line.ends_with(".sig")));
+        assert!(port.asked().iter().any(|line| line.ends_with(".sig")));
+    }
+}
+
+#[test]
 fn a_rejected_image_is_not_even_asked_for() {
     let port = Port::new();
     port.policy("mode = \"reject\"");
