@@ -3,6 +3,7 @@
 
 mod documents;
 mod fault;
+mod mirrored;
 mod scene;
 mod seeds;
 mod table;

@@ -181,6 +181,12 @@ impl Scene {
             .env("CORACLE_NET_TIMEOUT", "1")
     }
 
+    /// A registry without faults that has the same, for everybody to read.
+    pub(super) fn upstream(&self) -> Server {
+        let state = self.state.clone();
+        Server::start(move |asked, _| state.honest(asked))
+    }
+
     /// What the image is called.
     pub(super) fn image(&self) -> String {
         format!("{}/x:1", self.registry.host)
