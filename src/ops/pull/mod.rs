@@ -241,9 +241,10 @@ impl Work<'_> {
     fn pull(&self) -> Result<PulledImage, BoxFault> {
         let origin = origin::open(&self.source, self.store, self.reach, self.progress)?;
         match self.bring_if_changed(&*origin) {
-            // A mirror may lie, or lag behind; what the registry itself says has the last word.
+            // A mirror may lie, or lag behind, and what an earlier pull left may be damaged; what the registry itself says
+            // has the last word.
             Err(fault) if fault.kind() == Kind::Integrity && origin.doubt() => {
-                let message = format!("{fault}: asking the registry itself, without mirrors");
+                let message = format!("{fault}: asking the registry itself for all of it");
                 self.progress.warn(&message);
                 self.bring_if_changed(&*origin)
             }

@@ -25,6 +25,8 @@ const MAX_ADDRESSES: usize = 8;
 pub(super) struct Remote<'a> {
     /// Never empty; the last one is no mirror.
     ways: Vec<Way<'a>>,
+    /// The rest of something was asked for, of which an earlier pull had left the beginning.
+    has_gone_on: AtomicBool,
     /// How to speak to whoever hands out foreign layers; none where nobody is to.
     elsewhere: Option<Options>,
     progress: &'a dyn Progress,
@@ -81,6 +83,7 @@ impl<'a> Remote<'a> {
             ways: endpoints
                 .map(|endpoint| Way::new(endpoint, reach, progress))
                 .collect(),
+            has_gone_on: AtomicBool::new(false),
             elsewhere: reach.foreign_layers.then(|| reach.registry_options()),
             progress,
         })
@@ -182,6 +185,7 @@ impl Origin for Remote<'_> {
             cursor.set_position(offset);
             return Ok(Box::new(cursor));
         }
+        self.has_gone_on.fetch_or(offset > 0, Ordering::Relaxed);
         Ok(Box::new(Changing {
             remote: self,
             descriptor: descriptor.clone(),
@@ -210,7 +214,8 @@ impl Origin for Remote<'_> {
     }
 
     fn doubt(&self) -> bool {
-        let mut any = false;
+        // What was left by a host that lost its power may be anything; it is gone by now.
+        let mut any = self.has_gone_on.swap(false, Ordering::Relaxed);
         for way in self.ways.iter().filter(|way| way.is_mirror) {
             let is_new = !way.is_demoted.swap(true, Ordering::Relaxed);
             any |= way.has_served.load(Ordering::Relaxed) && is_new;

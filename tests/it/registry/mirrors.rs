@@ -233,7 +233,10 @@ fn a_blob_of_other_bytes_is_had_from_the_registry_itself() {
     let descriptor = lies.put("", &large());
     lies.spoil(&descriptor, &wrong);
     let (harbour, _, said) = falls_back(move |asked| lies.answer(asked));
-    assert!(said.contains("without mirrors"), "{said}");
+    assert!(
+        said.contains("asking the registry itself for all of it"),
+        "{said}"
+    );
     assert!(
         objects(&harbour.upstream)
             .iter()
