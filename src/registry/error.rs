@@ -55,6 +55,21 @@ pub enum RegistryError {
         /// Whether we showed credentials.
         had_credentials: bool,
     },
+    /// Whoever the registry sends to for it denies access; none of our credentials are shown there.
+    #[error(
+        "`{host}`, where `{from}` sends for {what}, denies access{}",
+        Said(message)
+    )]
+    DeniedElsewhere {
+        /// The host that said so.
+        host: String,
+        /// The registry.
+        from: String,
+        /// What was asked for.
+        what: String,
+        /// Its own words.
+        message: Option<String>,
+    },
     /// The registry has no such thing.
     #[error("`{host}` has no {what}{}", Said(message))]
     NotFound {
@@ -186,6 +201,7 @@ impl RegistryError {
     pub(super) fn foreign_texts(&mut self) -> Vec<&mut String> {
         match self {
             RegistryError::Denied { message, .. }
+            | RegistryError::DeniedElsewhere { message, .. }
             | RegistryError::NotFound { message, .. }
             | RegistryError::Status { message, .. } => message.iter_mut().collect(),
             RegistryError::TooMany { message, limit, .. } => {
@@ -223,7 +239,7 @@ impl From<RegistryError> for io::Error {
 impl Fault for RegistryError {
     fn kind(&self) -> Kind {
         match self {
-            RegistryError::Denied { .. } => Kind::Denied,
+            RegistryError::Denied { .. } | RegistryError::DeniedElsewhere { .. } => Kind::Denied,
             RegistryError::NotFound { .. } | RegistryError::Foreign { .. } => Kind::NotFound,
             RegistryError::Protocol { .. } => Kind::Integrity,
             RegistryError::Insecure { .. } | RegistryError::Helper { .. } => Kind::Refused,
@@ -254,6 +270,9 @@ impl Fault for RegistryError {
                     "the stored credentials do not suffice: `coracle login {host}`"
                 )]
             }
+            RegistryError::DeniedElsewhere { .. } => vec![
+                "such an address is good for a while only: run the same command again".into(),
+            ],
             RegistryError::Unreachable { source, .. } if is_of_proxy(source) => vec![
                 "check https_proxy, http_proxy, all_proxy and no_proxy; a proxy that wants a password takes it as `http://NAME:PASSWORD@HOST:PORT`".into(),
             ],

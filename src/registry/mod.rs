@@ -298,13 +298,33 @@ impl<'a> Registry<'a> {
     }
 
     fn failure(&self, reply: Reply, what: &str) -> RegistryError {
-        let mut error = reply::failure(reply, what);
-        if let RegistryError::Denied {
-            had_credentials, ..
-        } = &mut error
-        {
-            *had_credentials = self.authority.has_credential();
-        }
+        let own = Url::new(reply.origin.scheme, &self.api_host, "/");
+        let is_own = own.is_some_and(|own| own.origin == reply.origin);
+        let error = match reply::failure(reply, what) {
+            RegistryError::Denied {
+                host,
+                what,
+                message,
+                ..
+            } if is_own => RegistryError::Denied {
+                host,
+                what,
+                message,
+                had_credentials: self.authority.has_credential(),
+            },
+            RegistryError::Denied {
+                host,
+                what,
+                message,
+                ..
+            } => RegistryError::DeniedElsewhere {
+                host,
+                from: self.api_host.clone(),
+                what,
+                message,
+            },
+            other => other,
+        };
         self.authority.veiled(error)
     }
 }

@@ -116,7 +116,10 @@ fn a_demand_of_a_host_behind_a_redirect_is_not_answered() {
     let options = options(&[&front, &storage], Login::Given(credential()));
     let error = blob(&front, &options, &descriptor(b"x")).expect_err("401 is no success");
     let error = RegistryError::from_io(&error).expect("blobs fail with registry errors");
-    assert!(matches!(error, RegistryError::Denied { .. }), "{error:?}");
+    assert!(
+        matches!(error, RegistryError::DeniedElsewhere { .. }),
+        "{error:?}"
+    );
     assert!(
         storage
             .asked()
