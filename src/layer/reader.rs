@@ -56,7 +56,8 @@ impl<R: Read> Archive<R> {
 
     /// Moves to the next entry, past what is unread of the current one; `None` at the end.
     ///
-    /// An archive may end without the two zero blocks, as long as it ends between entries.
+    /// An archive may end without the two zero blocks, and without the zeros that fill up its
+    /// last block: `umoci insert` before 0.5 never finished its layers.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, LayerError> {
         let mut extensions = Extensions::default();
         let mut pending = 0;
@@ -221,6 +222,10 @@ impl<R: Read> Archive<R> {
             };
             let buffer = self.input.fill_buf().map_err(LayerError::Stream)?;
             if buffer.is_empty() {
+                if self.content == 0 {
+                    self.padding = 0;
+                    break;
+                }
                 return Err(at(self.position, Lie::Truncated("an entry's content")));
             }
             let count = (buffer.len() as u64).min(*part);
