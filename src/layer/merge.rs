@@ -4,7 +4,7 @@
 //! a whiteout speaks of the layers below, wherever it stands in its own layer.
 //! OCI image-spec, layer.md, "Applying Changesets".
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::layer::entry::{Entry, EntryKind, MAX_PATH};
 use crate::layer::error::{LayerError, Lie, printable};
@@ -62,23 +62,56 @@ fn apply<'a>(trie: &mut Trie<'a>, layer: usize, entries: &'a [Entry]) -> Result<
         lie,
     };
     let (mut whiteouts, mut additions) = (Vec::new(), Vec::new());
+    // Hard links, and the whiteouts so far.
+    let (mut links, mut hidden) = (Vec::new(), HashSet::new());
     for entry in entries {
         match meaning(&entry.path).map_err(|lie| in_entry(entry, lie))? {
-            Meaning::Entry => additions.push(entry),
+            Meaning::Entry => {
+                additions.push(entry);
+                if entry.kind == EntryKind::HardLink && !is_hidden(&entry.link, &hidden) {
+                    links.push(&entry.link[..]);
+                }
+            }
             Meaning::Aufs => {}
-            whiteout => whiteouts.push((entry, whiteout)),
+            whiteout => {
+                hidden.insert(whiteout);
+                whiteouts.push((entry, whiteout));
+            }
         }
     }
+    let mut below = HashMap::new();
     if !whiteouts.is_empty() {
+        below = contents_below(trie, &links);
         let own: HashSet<&[u8]> = additions.iter().map(|entry| &entry.path[..]).collect();
         for (entry, whiteout) in &whiteouts {
             hide(trie, whiteout, &own).map_err(|lie| in_entry(entry, lie))?;
         }
     }
     for entry in additions {
-        add(trie, layer, entry).map_err(|lie| in_entry(entry, lie))?;
+        add(trie, layer, entry, &below).map_err(|lie| in_entry(entry, lie))?;
     }
     Ok(())
+}
+
+/// Whether one of `whiteouts` names `path` or a directory above it.
+fn is_hidden<'a>(path: &'a [u8], whiteouts: &HashSet<Meaning<'a>>) -> bool {
+    let slashes = (0..path.len()).filter(|at| path[*at] == b'/');
+    slashes.chain([path.len()]).any(|end| {
+        let (directory, name) = split(&path[..end]);
+        whiteouts.contains(&Meaning::Hide { directory, name })
+            || whiteouts.contains(&Meaning::Opaque(directory))
+    })
+}
+
+/// The files that the layers below have under the names of hard links. Where the same layer
+/// hides the name further on, who applies entry by entry has made the link before.
+fn contents_below<'a>(trie: &mut Trie<'a>, links: &[&'a [u8]]) -> HashMap<&'a [u8], usize> {
+    let content = |link: &&'a [u8]| {
+        // What cannot be resolved is an error when the link is added.
+        let node = trie.lookup(link).ok().flatten()?;
+        (!trie.is_directory(node)).then(|| (*link, trie.content(node)))
+    };
+    links.iter().filter_map(content).collect()
 }
 
 /// Removes from the layers below what one whiteout hides. `own` are the paths that its layer adds.
@@ -137,7 +170,12 @@ fn replaces_directory<'a>(
     Ok(false)
 }
 
-fn add<'a>(trie: &mut Trie<'a>, layer: usize, entry: &'a Entry) -> Result<(), Lie> {
+fn add<'a>(
+    trie: &mut Trie<'a>,
+    layer: usize,
+    entry: &'a Entry,
+    below: &HashMap<&'a [u8], usize>,
+) -> Result<(), Lie> {
     let (directory, name) = split(&entry.path);
     if name.is_empty() {
         let content = trie.add_content(layer, Some(entry));
@@ -147,7 +185,13 @@ fn add<'a>(trie: &mut Trie<'a>, layer: usize, entry: &'a Entry) -> Result<(), Li
     let parent = trie.make_directory(directory, layer)?;
     let there = trie.child(parent, name);
     let content = match entry.kind {
-        EntryKind::HardLink => trie.linked_content(entry, there)?,
+        EntryKind::HardLink => match (
+            trie.linked_content(entry, there),
+            below.get(&entry.link[..]),
+        ) {
+            (Err(Lie::LinkMissing(_)), Some(content)) => *content,
+            (content, _) => content?,
+        },
         _ => trie.add_content(layer, Some(entry)),
     };
     let is_directory = entry.kind == EntryKind::Directory;

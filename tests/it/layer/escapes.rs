@@ -391,6 +391,26 @@ fn hard_links_need_a_file_that_is_there() {
             Refused("which does not exist"),
         ),
         (
+            "E11 before a whiteout of its target",
+            vec![
+                new().file("a", "x").file("d/a", "y"),
+                new()
+                    .hardlink("b", "a")
+                    .hardlink("c", "d/a")
+                    .file(".wh.a", "")
+                    .file(".wh.d", ""),
+            ],
+            Tree(&["b=x", "c=y"]),
+        ),
+        (
+            "E11 into what is opaque",
+            vec![
+                new().file("d/a", ""),
+                new().file("d/.wh..wh..opq", "").hardlink("b", "d/a"),
+            ],
+            Refused("which does not exist"),
+        ),
+        (
             "E11 to a path in a lower layer",
             vec![new().file("a", "x"), new().hardlink("b", "a")],
             Tree(&["a=x", "b=x"]),

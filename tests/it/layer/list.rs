@@ -53,6 +53,8 @@ const LIST: &[&str] = &[
     "E11 whose target is replaced",
     "E11 whose target is removed",
     "E11 to a whiteout",
+    "E11 before a whiteout of its target",
+    "E11 into what is opaque",
     "E11 of the host by its path",
     "E11 to a directory",
     "E11 absolute /a",
