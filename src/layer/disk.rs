@@ -191,19 +191,12 @@ impl Disk {
         .context("create", other.shown(to))
     }
 
-    /// Gives the file `path` a second name. Where the file system refuses, because
-    /// it has no links or no more of them, makes a copy and returns it.
-    pub(super) fn link(
-        &self,
-        path: &[u8],
-        second: &[u8],
-        attributes: &Attributes<'_>,
-    ) -> Result<Option<Draft>, PathError> {
+    /// Gives `path`, which is no directory, a second name; `false` where the file system
+    /// refuses, because it has no links or no more of them.
+    pub(super) fn link(&self, path: &[u8], second: &[u8]) -> Result<bool, PathError> {
         match unistd::linkat(&self.root, path, &self.root, second, AtFlags::empty()) {
-            Ok(()) => Ok(None),
-            Err(Errno::EMLINK | Errno::EXDEV | Errno::EPERM | Errno::EOPNOTSUPP) => {
-                self.copy(path, second, attributes).map(Some)
-            }
+            Ok(()) => Ok(true),
+            Err(Errno::EMLINK | Errno::EXDEV | Errno::EPERM | Errno::EOPNOTSUPP) => Ok(false),
             Err(error) => Err(error).context("link to", self.shown(second)),
         }
     }

@@ -39,6 +39,7 @@ pub(super) fn settle(
     settling.make_fifos(&plan.fifos)?;
     settling.make_links(&plan.links)?;
     settling.make_symlinks(&plan.symlinks)?;
+    settling.make_links(&plan.symlink_links)?;
     settling.settle_directories()?;
     settling.warn_of_refused(progress);
     Ok(Extracted {
@@ -59,6 +60,8 @@ struct Plan {
     /// A name that is made before, and a further name for it.
     links: Vec<(usize, usize)>,
     symlinks: Vec<usize>,
+    /// As `links`, of symbolic links.
+    symlink_links: Vec<(usize, usize)>,
     /// As in [`Extracted`].
     entries: u64,
     bytes: u64,
@@ -83,7 +86,13 @@ impl Plan {
                         plan.fifos.push(index);
                     }
                 },
-                EntryKind::Symlink => plan.symlinks.push(index),
+                EntryKind::Symlink => match first.get(&name.content) {
+                    Some(first) => plan.symlink_links.push((*first, index)),
+                    None => {
+                        first.insert(name.content, index);
+                        plan.symlinks.push(index);
+                    }
+                },
                 EntryKind::Directory | EntryKind::HardLink => {}
                 // They are not on disk.
                 EntryKind::CharDevice | EntryKind::BlockDevice => plan.entries -= 1,
@@ -227,16 +236,20 @@ impl Settling<'_> {
     }
 
     fn make_links(&mut self, links: &[(usize, usize)]) -> Result<(), PathError> {
-        // A copy, made because no further link was possible, takes over as the first name.
-        let mut copies = HashMap::new();
+        // What is made again, because no further link was possible, takes over as the first name.
+        let mut again = HashMap::new();
         for (first, second) in links {
-            let from = self.tree.path(*copies.get(first).unwrap_or(first));
-            let to = self.tree.path(*second);
-            let attributes = Attributes::of(self.entry(*second));
-            if let Some(copy) = self.deposited.tree.link(&from, &to, &attributes)? {
-                self.settle_copy(*second, copy, &to)?;
-                copies.insert(*first, *second);
+            let from = *again.get(first).unwrap_or(first);
+            let (path, to) = (self.tree.path(from), self.tree.path(*second));
+            if self.deposited.tree.link(&path, &to)? {
+                continue;
             }
+            match self.tree.kind(&self.tree.names[*second]) {
+                EntryKind::Fifo => self.make_fifos(&[*second])?,
+                EntryKind::Symlink => self.make_symlinks(&[*second])?,
+                _ => self.make_copies(&[(from, *second)])?,
+            }
+            again.insert(*first, *second);
         }
         Ok(())
     }
