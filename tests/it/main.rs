@@ -13,6 +13,7 @@ mod change_engine;
 mod cli;
 mod commands;
 mod config;
+mod differential;
 mod embed;
 mod engine;
 mod exchange;

@@ -12,6 +12,8 @@ use super::{Sandbox, fixture};
 pub(crate) enum Feature {
     /// What `ci/fixtures` makes.
     Fixtures,
+    /// The images that it makes to compare trees.
+    Corpus,
     /// The tests run as root, which imitated hosts need: mount namespaces and limits are made for the plain user.
     Root,
     /// A plain user may make a user namespace and mount in it.
@@ -51,6 +53,7 @@ impl Feature {
     pub(crate) fn probe(self) -> Result<(), String> {
         match self {
             Self::Fixtures => fixture::ready(),
+            Self::Corpus => fixture::has("corpus"),
             Self::Root => nix::unistd::geteuid()
                 .is_root()
                 .then_some(())

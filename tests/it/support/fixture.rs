@@ -30,12 +30,19 @@ pub(crate) fn ready() -> Result<(), String> {
     for part in [
         "tls", "htpasswd", "debs", "bin", "faults", "gpu", "oci", "services", "registry", "udocker",
     ] {
-        if !path(&format!("{part}.stamp")).exists() {
-            return Err(format!(
-                "{} is missing; run ci/fixtures as root",
-                path(part).display()
-            ));
-        }
+        has(part)?;
     }
     Ok(())
+}
+
+/// Whether one part was made.
+pub(crate) fn has(part: &str) -> Result<(), String> {
+    if path(&format!("{part}.stamp")).exists() {
+        return Ok(());
+    }
+    let part = path(part);
+    Err(format!(
+        "{} is missing; run ci/fixtures as root",
+        part.display()
+    ))
 }
