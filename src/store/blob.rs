@@ -29,8 +29,12 @@ impl Store {
     /// size, as a power cut leaves on some file systems, does not count.
     pub fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool> {
         for place in self.places() {
-            let meta = fsx::absent_as_none(fsx::metadata(place.blob(digest)))?;
-            if meta.is_some_and(|meta| meta.is_file() && meta.len() == size) {
+            let path = place.blob(digest);
+            let meta = fsx::absent_as_none(fsx::metadata(&path))?;
+            let is_it = meta.is_some_and(|meta| meta.is_file() && meta.len() == size);
+            // Only opening asks the server of a network file system: another host may have removed what this one
+            // still believes to be there. nfs(5), "Close-to-open cache consistency".
+            if is_it && fsx::absent_as_none(fsx::open(&path))?.is_some() {
                 return Ok(true);
             }
         }
