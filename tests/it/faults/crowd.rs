@@ -1,8 +1,12 @@
 //! Thirty-two processes that pull, make, run, load and remove the same images at once, while another sweeps all the time.
 
+use std::os::unix::fs::MetadataExt;
+
+use nix::mount::{MntFlags, umount2};
+
 use super::image;
 use super::snapshot::{differences, snapshot};
-use super::{points, say};
+use super::{own_mounts, points, say};
 use crate::support::command::Running;
 use crate::support::{Output, Registry, Run, Sandbox, Tls, fixture, require};
 
@@ -20,7 +24,12 @@ enum Hosts {
     /// In two namespaces of process numbers: neither can ask whether one of the other lives, as on two hosts with one
     /// file server between them.
     Two,
+    /// The same, and each sees the store as a client of that server does: late.
+    Clients,
 }
+
+/// For how long a client believes what it knows, in seconds, and how long it waits for an answer, in microseconds.
+const CLIENT: [&str; 2] = ["1", "100"];
 
 struct Crowd {
     sandbox: Sandbox,
@@ -60,7 +69,12 @@ impl Crowd {
 
     /// One of the two hosts.
     fn on_host(&self, number: usize, run: Run) -> Run {
-        match self.hosts == Hosts::Two && number % 2 == 1 {
+        let home = ["one", "two"].map(|name| self.sandbox.path(format!("clients/{name}/store")));
+        let run = match self.hosts {
+            Hosts::Clients => run.env("CORACLE_HOME", &home[number % 2]),
+            Hosts::One | Hosts::Two => run,
+        };
+        match self.hosts != Hosts::One && number % 2 == 1 {
             true => run.behind(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]),
             false => run,
         }
@@ -117,31 +131,77 @@ impl Crowd {
                 assert!(output.code() == Some(0) || is_told, "{output}");
             }
         });
-        let verified = self.sandbox.coracle(["verify", "--all"]).run().success();
+        self.forget();
+        let verify = self.sandbox.coracle(["verify", "--all"]);
+        let verified = self.on_host(0, verify).run().success();
         assert!(verified.stdout.contains("damaged: 0"), "{verified}");
+    }
+
+    /// Waits until no client believes anything of before.
+    fn forget(&self) {
+        if self.hosts == Hosts::Clients {
+            std::thread::sleep(std::time::Duration::from_millis(1100));
+        }
+    }
+
+    /// Starts the two clients of the store.
+    fn connect(&self) -> Vec<Running> {
+        let store = self.sandbox.folder("home/.coracle");
+        self.sandbox.folder("clients");
+        let clients = ["one", "two"].map(|name| {
+            let seen = self.sandbox.folder(&format!("clients/{name}"));
+            let client = Run::new([fixture::path("faults/client"), store.clone(), seen.clone()]);
+            let running = client.arguments(CLIENT).start();
+            while device(&seen) == device(&store) {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            running
+        });
+        clients.into()
     }
 
     /// The store when only these images are wanted.
     fn at_rest(&self) -> super::snapshot::Snapshot {
+        self.forget();
+        let said = |words: &[&str]| self.on_host(0, self.run(words)).run();
         for image in [&self.one, &self.two, &self.shell] {
-            self.run(&["pull", image]).run().success();
+            said(&["pull", image]).success();
         }
-        self.run(&["container", "prune", "-af"]).run().success();
-        self.run(&["rmi", "boats/two:1"]).run();
-        self.run(&["gc"]).run().success();
-        snapshot(&self.sandbox.store())
+        said(&["container", "prune", "-af"]).success();
+        said(&["rmi", "boats/two:1"]);
+        said(&["gc"]).success();
+        let store = self.sandbox.store();
+        snapshot(&if self.hosts == Hosts::Clients {
+            store.join("store")
+        } else {
+            store
+        })
     }
+}
+
+fn device(path: &std::path::Path) -> Option<u64> {
+    path.symlink_metadata().map(|data| data.dev()).ok()
 }
 
 fn gathers(hosts: Hosts) {
     let crowd = Crowd::new(hosts);
     let rounds = points("CORACLE_FAULT_POINTS", 1).min(20);
+    let clients = if hosts == Hosts::Clients {
+        crowd.connect()
+    } else {
+        Vec::new()
+    };
     let expected = crowd.at_rest();
     for _ in 0..rounds {
         crowd.round();
     }
     let differ = differences(&expected, &crowd.at_rest());
     assert!(differ.is_empty(), "{differ}");
+    for (client, name) in clients.into_iter().zip(["one", "two"]) {
+        let seen = crowd.sandbox.path("clients").join(name);
+        umount2(&seen, MntFlags::MNT_DETACH).expect("it is ours");
+        client.finish();
+    }
 }
 
 #[test]
@@ -154,4 +214,16 @@ fn on_one_host() {
 fn on_two_hosts() {
     require!(Fixtures, DockerRegistry, UserNamespaces, Root);
     gathers(Hosts::Two);
+}
+
+#[test]
+fn on_two_clients_of_a_file_server() {
+    require!(Fixtures, DockerRegistry, UserNamespaces, Fuse);
+    std::thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            own_mounts();
+            gathers(Hosts::Clients);
+        });
+        inside.join().expect("the test has failed, see above");
+    });
 }

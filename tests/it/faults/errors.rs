@@ -22,7 +22,8 @@ const FAULTS: [(&str, &str, &[&str]); 9] = [
     ),
     ("EINTR", "wcnofxr", &["Interrupted system call"]),
     ("EROFS", "wcnau", &["Read-only file system"]),
-    ("EACCES", "cnoaus", &["Permission denied"]),
+    // What a user may not read may be a sub-id's of his, as whom it is tried then.
+    ("EACCES", "cnoaus", &["Permission denied", "sub-ids"]),
     ("ESTALE", "wors", &["Stale file handle"]),
     ("lost", "nu", &["No such file or directory", "File exists"]),
 ];

@@ -1,11 +1,10 @@
 //! A disk that fills up at any byte or at any file, and limits of a process: what fits is done, what does not is said.
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::statvfs;
 
 use super::deed::Deed;
-use super::{points, say, spread};
+use super::{own_mounts, points, say, spread};
 use crate::support::{Output, require};
 
 /// Of what a disk can have too little, by the option of tmpfs(5).
@@ -23,12 +22,9 @@ const FULL: [&str; 2] = ["No space left on device", "left"];
 /// `CORACLE_FAULT_POINTS` disks, from one without any room to one that has just enough.
 fn fills_up(name: &str, scarce: Scarce) {
     let deed = Deed::new(name);
-    // A mount namespace belongs to a thread, and ends with it.
     std::thread::scope(|scope| {
         let inside = scope.spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS).expect("root may");
-            let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-            mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("root may");
+            own_mounts();
             let needed = on_disk(&deed, scarce, None);
             let mut n_full = 0;
             for room in spread(needed, points("CORACLE_FAULT_POINTS", 3)) {

@@ -11,6 +11,9 @@ mod snapshot;
 
 use std::io::Write;
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
 /// How many points a test tries of each thing that it does; `all` means every one.
 fn points(variable: &str, usual: usize) -> usize {
     match std::env::var(variable) {
@@ -20,6 +23,13 @@ fn points(variable: &str, usual: usize) -> usize {
             .parse()
             .unwrap_or_else(|_| panic!("{variable} is a number or `all`")),
     }
+}
+
+/// Gives this thread a mount namespace of its own, which ends with it. Root may.
+fn own_mounts() {
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS).expect("root may");
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("root may");
 }
 
 /// Tells of a long test what it did; the test runner swallows what a passing test prints by macro.

@@ -16,6 +16,8 @@ pub(crate) enum Feature {
     Corpus,
     /// The tests run as root, which imitated hosts need: mount namespaces and limits are made for the plain user.
     Root,
+    /// Root may serve a file system himself: he can open `/dev/fuse`.
+    Fuse,
     /// A plain user may make a user namespace and mount in it.
     UserNamespaces,
     /// The host grants the plain user ids beside his own, and lets him map them.
@@ -58,6 +60,10 @@ impl Feature {
                 .is_root()
                 .then_some(())
                 .ok_or_else(|| "must be run by root, to imitate another host".into()),
+            Self::Fuse => Self::Root.probe().and_then(|()| {
+                let opened = std::fs::File::open("/dev/fuse").map(drop);
+                opened.map_err(|error| format!("/dev/fuse cannot be opened: {error}"))
+            }),
             Self::UserNamespaces => tried(
                 "user namespaces with mounts",
                 &["unshare", "-Urm", "mount", "-t", "tmpfs", "none", "/mnt"],
