@@ -20,6 +20,7 @@ use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
 use crate::base::creator::Creator;
+use crate::base::deep;
 use crate::base::fault::{Fault, Kind};
 
 /// An operation of the file system that failed, and on what.
@@ -289,6 +290,10 @@ pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
     let opened = match fs::remove_dir_all(path) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => return Ok(()),
+        // One descriptor for each level of the tree is more than we may have.
+        Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
+            return deep::remove(path).context("remove tree", path);
+        }
         Err(_) => open_up(path),
     };
     let removed = absent_as_none(fs::remove_dir_all(path).context("remove tree", path));

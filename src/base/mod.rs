@@ -2,6 +2,7 @@
 
 pub mod creator;
 pub mod crew;
+mod deep;
 pub mod digest;
 pub mod env;
 pub mod fault;

@@ -19,6 +19,8 @@ pub use udocker::page::page as udocker_page;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use nix::sys::stat::{Mode, umask};
+
 use crate::base::fault::BoxFault;
 use meant::Meant;
 use report::Voice;
@@ -26,6 +28,7 @@ use typed::Typed;
 
 /// Runs one command line, program name first; everything is reported before it returns.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    keep_own_rights();
     let args: Vec<OsString> = args.collect();
     if let Some(line) = udocker::line_of(&args) {
         return udocker::main(&line);
@@ -36,6 +39,12 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         failure.voice.error(&*failure.fault);
         ExitCode::from(report::status(verb, failure.fault.kind()))
     })
+}
+
+/// A umask may take from us the right to enter the directories that we make. umask(2).
+fn keep_own_rights() {
+    let mask = umask(Mode::empty());
+    umask(mask.difference(Mode::S_IRWXU));
 }
 
 /// A fault, and how the user wants to hear of it.
