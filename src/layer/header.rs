@@ -26,20 +26,12 @@ impl<'a> Header<'a> {
     pub(super) fn new(block: &'a [u8; BLOCK]) -> Result<Header<'a>, Lie> {
         let header = Header(block);
         let got = header.number("checksum", 148, 8)?;
-        let blanked = |at: usize, byte: u8| if (148..156).contains(&at) { b' ' } else { byte };
-        let bytes = || {
-            block
-                .iter()
-                .enumerate()
-                .map(|(at, byte)| blanked(at, *byte))
-        };
-        let unsigned: i128 = bytes().map(i128::from).sum();
+        let unsigned = sum(block, |byte| byte.into());
         // Some early writers added up signed characters.
-        let signed: i128 = bytes().map(|byte| i128::from(byte as i8)).sum();
-        if got != unsigned && got != signed {
+        if got != unsigned.into() && got != sum(block, |byte| (byte as i8).into()).into() {
             return Err(Lie::Checksum {
                 got: u64::try_from(got).unwrap_or(u64::MAX),
-                expected: u64::try_from(unsigned).unwrap_or(u64::MAX),
+                expected: unsigned.unsigned_abs().into(),
             });
         }
         Ok(header)
@@ -162,6 +154,17 @@ impl<'a> Header<'a> {
             }),
         })
     }
+}
+
+/// The sum of all bytes, those of the checksum itself taken as blanks.
+fn sum(block: &[u8; BLOCK], value: impl Fn(u8) -> i32) -> i32 {
+    let (before, rest) = block.split_at(148);
+    let rest = &rest[8..];
+    let blanks = 8 * i32::from(b' ');
+    before
+        .iter()
+        .chain(rest)
+        .fold(blanks, |sum, byte| sum + value(*byte))
 }
 
 /// `got` if it lies in 0 to `most`.
