@@ -12,9 +12,13 @@ use flate2::bufread::GzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 
 use crate::layer::error::LayerError;
+use crate::layer::heavy::Heavy;
 
 /// The largest zstd window, as a power of two: 128 MiB, zstd's own default limit.
 const ZSTD_WINDOW_LOG: u32 = 27;
+/// The largest that several decoders may have at once: 8 MiB, all that is used up to `zstd -19`. Whoever
+/// begins with a larger one waits for his turn.
+const ZSTD_LIGHT_LOG: u32 = 23;
 /// The most memory xz may take, in bytes; `xz -9` needs 65 MiB.
 const XZ_MEMORY: u64 = 128 << 20;
 /// Bytes of compressed input asked for at once.
@@ -23,10 +27,10 @@ const BUFFER: usize = 128 << 10;
 const MAGIC: usize = 10;
 
 /// Bytes that anything may inflate to, however small it is.
-const MAX_PLAIN: u64 = 1 << 30;
+pub(super) const MAX_PLAIN: u64 = 1 << 30;
 /// How many times as large anything may get beyond that. Deflate reaches 1032 on zeros
 /// alone, zstd and xz far more; the densest layers of real images stay below 100.
-const MAX_RATIO: u64 = 1000;
+pub(super) const MAX_RATIO: u64 = 1000;
 
 /// A layer's uncompressed bytes.
 pub type Bytes = Box<dyn Read + Send>;
@@ -42,8 +46,9 @@ pub fn decompress<R: Read + Send + 'static>(mut reader: R) -> Result<Bytes, Laye
         .read_to_end(&mut magic)
         .map_err(LayerError::Stream)?;
     let format = Format::of(&magic);
+    let is_light = has_light_window(&magic);
     let input = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(reader));
-    decoder(format, input).map_err(LayerError::Stream)
+    decoder(format, is_light, input).map_err(LayerError::Stream)
 }
 
 /// Stops `inflated`, which was made of `compressed` bytes, with an error where it gets
@@ -131,18 +136,56 @@ impl Format {
     }
 }
 
-fn decoder<R: Read + Send + 'static>(format: Format, input: Input<R>) -> io::Result<Bytes> {
+/// Whether a zstd stream begins with a frame that needs a small window.
+/// RFC 8878, "Frame_Header_Descriptor" and "Window_Descriptor".
+fn has_light_window(magic: &[u8]) -> bool {
+    let [0x28, 0xb5, 0x2f, 0xfd, descriptor, window, rest @ ..] = magic else {
+        return false;
+    };
+    // With this bit there is no window but the content itself, whose size has one, two, four or eight bytes. No dictionary
+    // stands before it.
+    let (is_single, dictionary, length) = (descriptor & 0x20 != 0, descriptor & 3, descriptor >> 6);
+    let size = match (is_single, length, rest) {
+        (true, 0 | 1, _) => 0,
+        (true, 2, [second, third, fourth, ..]) => {
+            u64::from(u32::from_le_bytes([*window, *second, *third, *fourth]))
+        }
+        (true, ..) => u64::MAX,
+        (false, ..) => (8 + u64::from(window & 7)) << (7 + (window >> 3)),
+    };
+    dictionary == 0 && size <= 1 << ZSTD_LIGHT_LOG
+}
+
+/// A decoder that needs much memory, and the leave to use it.
+struct Patient<R>(R, Heavy);
+
+impl<R: Read> Read for Patient<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+fn decoder<R: Read + Send + 'static>(
+    format: Format,
+    is_light: bool,
+    input: Input<R>,
+) -> io::Result<Bytes> {
     Ok(match format {
         Format::Plain => Box::new(input),
         Format::Gzip => Box::new(Gzip(Some(GzDecoder::new(input)))),
         Format::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+            if is_light {
+                decoder.window_log_max(ZSTD_LIGHT_LOG)?;
+                return Ok(Box::new(decoder));
+            }
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-            Box::new(decoder)
+            Box::new(Patient(decoder, Heavy::take()))
         }
         Format::Xz => {
             let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
-            Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
+            let decoder = liblzma::bufread::XzDecoder::new_stream(input, stream);
+            Box::new(Patient(decoder, Heavy::take()))
         }
         Format::Bzip2 => {
             let message = "the layer is compressed with bzip2, expected gzip, zstd, xz or none";

@@ -12,15 +12,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::sys::statvfs::statvfs;
 
 use crate::base::fsx::{Context, PathError};
+use crate::layer::allowance::Allowance;
 use crate::layer::attributes::Attributes;
 use crate::layer::directories::{Directories, Made, is_taken};
 use crate::layer::disk::{Disk, Draft};
 use crate::layer::entry::{Entry, Xattr};
-use crate::layer::error::{LayerError, Lie};
-use crate::layer::reader::MAX_ENTRIES;
+use crate::layer::error::LayerError;
 
-/// Files and directories that are made for all layers together, at most; as many as names in one tree.
-const MAX_MADE: u64 = 2 * MAX_ENTRIES;
 /// After how many bytes the file system is asked again for what it has left.
 const STRIDE: u64 = 64 << 20;
 /// What is left to others, in bytes: whoever fills a file system stops their work too.
@@ -48,7 +46,8 @@ pub(super) struct Deposit {
     n_aside: AtomicU64,
     /// The extended attributes that are not on disk.
     refused: Mutex<HashMap<Key, Vec<Xattr>>>,
-    made: AtomicU64,
+    /// What its layers may hold together.
+    pub(super) allowance: Allowance,
     bytes: AtomicU64,
     /// There is no point in going on.
     failed: AtomicBool,
@@ -63,6 +62,15 @@ pub(super) struct Deposited<'a> {
     pub(super) aside_of: HashMap<Key, u64>,
     pub(super) n_aside: u64,
     pub(super) refused: HashMap<Key, Vec<Xattr>>,
+    deposit: &'a Deposit,
+}
+
+impl Deposited<'_> {
+    /// Counts a copy of a file that is to be made.
+    pub(super) fn count_copy(&self, entry: &Entry) -> Result<(), LayerError> {
+        self.deposit.allowance.content(entry)?;
+        self.deposit.count(entry.size.saturating_add(INODE))
+    }
 }
 
 impl Deposit {
@@ -75,7 +83,7 @@ impl Deposit {
             aside_of: Mutex::default(),
             n_aside: AtomicU64::new(0),
             refused: Mutex::default(),
-            made: AtomicU64::new(0),
+            allowance: Allowance::default(),
             bytes: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
@@ -84,8 +92,10 @@ impl Deposit {
 
     /// Makes `directory`; whether files can be made there.
     pub(super) fn prepare(&self, directory: &[u8]) -> Result<bool, LayerError> {
-        self.directories
-            .make(&self.tree, directory, || self.count_one())
+        self.directories.make(&self.tree, directory, || {
+            self.allowance.directory(directory)?;
+            self.count(INODE)
+        })
     }
 
     /// Makes an empty file for the content of `entry`: at its own path if `prepare` was content with it and nothing is
@@ -96,7 +106,7 @@ impl Deposit {
         entry: &Entry,
         is_prepared: bool,
     ) -> Result<Draft, LayerError> {
-        self.count_one()?;
+        self.count(INODE)?;
         let attributes = Attributes::of(Some(entry));
         if is_prepared {
             match self.tree.make_file(&entry.path, &attributes) {
@@ -129,17 +139,6 @@ impl Deposit {
             lock(&self.refused).insert(key, refused);
         }
         Ok(())
-    }
-
-    /// Counts one file or directory more.
-    fn count_one(&self) -> Result<(), LayerError> {
-        if self.made.fetch_add(1, Ordering::Relaxed) >= MAX_MADE {
-            let place = "all layers together".to_owned();
-            let (what, most) = ("names in one image", MAX_MADE);
-            let lie = Lie::TooMany { what, most };
-            return Err(LayerError::Input { place, lie });
-        }
-        self.count(INODE)
     }
 
     /// Counts what is being written, and looks now and then whether that can go on: nobody
@@ -192,6 +191,7 @@ impl Deposit {
             aside_of: std::mem::take(&mut lock(&self.aside_of)),
             n_aside: self.n_aside.load(Ordering::Relaxed),
             refused: std::mem::take(&mut lock(&self.refused)),
+            deposit: self,
         }
     }
 }

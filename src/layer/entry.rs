@@ -2,12 +2,14 @@
 
 use crate::layer::error::{Lie, printable};
 use crate::layer::header::Header;
-use crate::layer::pax::{Pax, XATTR_CHARGE};
+use crate::layer::pax::Pax;
 
 /// The longest path and the longest link target, in bytes; `PATH_MAX` of Linux.
 pub const MAX_PATH: usize = 4096;
 /// The longest name of one component, in bytes; `NAME_MAX` of Linux.
 pub const MAX_COMPONENT: usize = 255;
+/// What each attribute is charged besides its bytes: about what it takes in memory.
+pub(super) const XATTR_CHARGE: usize = 64;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,11 +133,12 @@ impl Entry {
         })
     }
 
-    /// Bytes of its path, link target and attributes, with what each attribute takes besides.
+    /// Bytes of its path, link target and attributes. Of attributes there are up to four copies: here, with
+    /// what the disk refused, in the sidecar, and in the sidecar's file.
     pub(super) fn metadata_bytes(&self) -> u64 {
         let xattrs = self.xattrs.iter();
         let xattrs = xattrs.map(|xattr| xattr.name.len() + xattr.value.len() + XATTR_CHARGE);
-        (self.path.len() + self.link.len() + xattrs.sum::<usize>()) as u64
+        (self.path.len() + self.link.len() + 4 * xattrs.sum::<usize>()) as u64
     }
 }
 

@@ -24,6 +24,9 @@ pub enum LayerError {
     /// The host's file system failed.
     #[error(transparent)]
     Disk(#[from] PathError),
+    /// Two names of the image are one to the file system, which may not tell upper and lower case apart.
+    #[error("the file system takes two names of the image for one")]
+    Collision(#[source] PathError),
     /// The tree gets larger than the file system has room for.
     #[error("the tree has {written} bytes so far, and the file system of `{}` has {left} left", dir.display())]
     NoRoom {
@@ -52,7 +55,9 @@ impl Fault for LayerError {
         match self {
             LayerError::Disk(error) => error.kind(),
             LayerError::Stream(error) => stream_kind(error),
-            LayerError::NoRoom { .. } | LayerError::Stopped => Kind::Storage,
+            LayerError::NoRoom { .. } | LayerError::Stopped | LayerError::Collision(_) => {
+                Kind::Storage
+            }
             LayerError::Input { .. } | LayerError::Damaged { .. } => Kind::Integrity,
         }
     }
@@ -62,6 +67,9 @@ impl Fault for LayerError {
             LayerError::Disk(error) => error.hints(),
             LayerError::NoRoom { .. } => vec![
                 "free space, run `coracle gc`, or set CORACLE_HOME to a directory with room".into(),
+            ],
+            LayerError::Collision(_) => vec![
+                "set CORACLE_HOME to a directory in a file system that tells upper and lower case apart".into(),
             ],
             LayerError::Stream(_) | LayerError::Damaged { .. } | LayerError::Stopped => Vec::new(),
             LayerError::Input { .. } => {

@@ -24,19 +24,22 @@
 //! can be is bounded by the limits on layers (`codec`, `reader`), by a limit on names, and
 //! by looking now and then what the file system has left.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, hash_map};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::base::fsx::{self, PathError};
 use crate::base::progress::Progress;
 use crate::layer::deposit::{Deposit, Key, beside};
+use crate::layer::entries::Entries;
 use crate::layer::entry::Entry;
-use crate::layer::error::{LayerError, Lie, printable};
-use crate::layer::index::{LayerIndex, scan_with};
-use crate::layer::merge::merge;
-use crate::layer::reader::{Archive, MAX_ENTRIES, MAX_METADATA};
+use crate::layer::error::LayerError;
+use crate::layer::index::read_each;
+use crate::layer::merge::merge_entries;
+use crate::layer::reader::Archive;
 use crate::layer::settle;
 use crate::layer::trie::split;
 use crate::layer::writers::{Hand, SMALL, Writers};
@@ -50,7 +53,6 @@ pub struct Extraction {
     deposit: Arc<Deposit>,
     /// Layers that were begun.
     sources: AtomicUsize,
-    kept: Kept,
     is_finished: bool,
 }
 
@@ -58,8 +60,15 @@ pub struct Extraction {
 #[derive(Debug)]
 pub struct ReadLayer {
     /// Its headers.
-    pub index: LayerIndex,
+    entries: Entries,
     /// The how-manieth it was.
+    source: usize,
+}
+
+/// The headers of a layer that was read, and the how-manieth it was.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) entries: &'a [Entry],
     pub(super) source: usize,
 }
 
@@ -84,9 +93,14 @@ impl Extraction {
             writers: Writers::start(n_writers, &deposit),
             deposit,
             sources: AtomicUsize::new(0),
-            kept: Kept::default(),
             is_finished: false,
         })
+    }
+
+    /// Says that layers of `packed` compressed bytes will be read. What all layers may inflate to depends on it: 1 GiB, or
+    /// 1000 times as much.
+    pub fn expect(&self, packed: u64) {
+        self.deposit.allowance.grant(packed);
     }
 
     /// Reads an uncompressed layer to the end of its stream, from any thread, and writes the content of its files.
@@ -97,18 +111,18 @@ impl Extraction {
     pub fn read(&self, reader: impl Read) -> Result<ReadLayer, LayerError> {
         let mut reading = Reading {
             deposit: &self.deposit,
-            kept: &self.kept,
             source: self.sources.fetch_add(1, Ordering::Relaxed),
             hand: self.writers.hand(),
             directory: None,
+            entries: Entries::default(),
         };
-        let index = scan_with(reader, |entry, archive| reading.entry(entry, archive));
+        let size = read_each(reader, |entry, archive| reading.take(entry, archive));
         if let Some(hand) = &mut reading.hand {
             hand.pass_on();
         }
-        match index {
-            Ok(index) => Ok(ReadLayer {
-                index,
+        match size {
+            Ok(_) => Ok(ReadLayer {
+                entries: reading.entries,
                 source: reading.source,
             }),
             Err(error @ (LayerError::Disk(_) | LayerError::NoRoom { .. })) => {
@@ -129,8 +143,8 @@ impl Extraction {
         self.deposit.take_failure()
     }
 
-    /// Makes the tree that `layers`, the lowest first, are together. All of them were read here; one may occur
-    /// several times, and what was read but does not occur leaves nothing.
+    /// Makes the tree that `layers`, the lowest first, are together. All of them were read here, and all that was
+    /// read here is among them; one may occur several times.
     ///
     /// The root gets the image's own mode at the end; what guards the tree from other
     /// users is a closed directory above it.
@@ -139,12 +153,25 @@ impl Extraction {
         layers: &[&ReadLayer],
         progress: &dyn Progress,
     ) -> Result<Extracted, LayerError> {
-        let tree = merge(layers.iter().map(|layer| &layer.index))?;
         self.writers = Writers::default();
         if let Some(error) = self.deposit.take_failure() {
             return Err(error);
         }
-        let extracted = settle::settle(self.deposit.done(), &tree, layers, progress)?;
+        let unpacked = unpacked(layers)?;
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|layer| Source {
+                entries: &unpacked[&layer.source],
+                source: layer.source,
+            })
+            .collect();
+        let tree = merge_entries(layers.iter().map(|layer| layer.entries))?;
+        let settled = settle::settle(self.deposit.done(), &tree, &layers, progress);
+        let extracted = settled.map_err(|error| match error {
+            // Nothing is ever put where the tree has something.
+            LayerError::Disk(error) if error.is_already_there() => LayerError::Collision(error),
+            error => error,
+        })?;
         self.is_finished = true;
         fsx::remove_tree(beside(&self.staging))?;
         Ok(extracted)
@@ -165,21 +192,28 @@ impl Drop for Extraction {
 /// One layer on its way.
 struct Reading<'a> {
     deposit: &'a Deposit,
-    kept: &'a Kept,
     source: usize,
     hand: Option<Hand>,
     /// The directory of the file before, and whether files can be made there.
     directory: Option<(Vec<u8>, bool)>,
+    entries: Entries,
 }
 
 impl Reading<'_> {
+    /// Counts and keeps an entry, and sees to its content.
+    fn take<R: Read>(&mut self, entry: Entry, archive: &mut Archive<R>) -> Result<(), LayerError> {
+        let n_entries = self.deposit.allowance.entry(&entry)?;
+        self.content(&entry, archive)?;
+        self.entries.push(entry, n_entries);
+        Ok(())
+    }
+
     /// Sees to the content of `entry`, if it is a file's.
-    fn entry<R: Read>(
+    fn content<R: Read>(
         &mut self,
         entry: &Entry,
         archive: &mut Archive<R>,
     ) -> Result<(), LayerError> {
-        self.kept.count(entry)?;
         if !settle::was_written(entry) {
             return Ok(());
         }
@@ -222,36 +256,15 @@ impl Reading<'_> {
     }
 }
 
-/// What is kept of all layers until the merge.
-#[derive(Debug, Default)]
-struct Kept {
-    entries: AtomicU64,
-    /// Bytes of names, link targets and attributes.
-    metadata: AtomicU64,
-}
-
-impl Kept {
-    /// Counts `entry`; an error where it is one too many. The limits are twice those of one layer, as layers change again
-    /// what others brought: a thousand of the largest layers would take all memory.
-    fn count(&self, entry: &Entry) -> Result<(), LayerError> {
-        let metadata = "bytes of names and attributes in all layers";
-        for (kept, more, what, most) in [
-            (&self.entries, 1, "entries in all layers", 2 * MAX_ENTRIES),
-            (
-                &self.metadata,
-                entry.metadata_bytes(),
-                metadata,
-                2 * MAX_METADATA,
-            ),
-        ] {
-            if kept.fetch_add(more, Ordering::Relaxed) + more > most {
-                let place = format!("entry `{}`", printable(&entry.path));
-                let lie = Lie::TooMany { what, most };
-                return Err(LayerError::Input { place, lie });
-            }
+/// The headers of each layer, by its number.
+fn unpacked<'a>(layers: &[&'a ReadLayer]) -> Result<HashMap<usize, Cow<'a, [Entry]>>, LayerError> {
+    let mut unpacked = HashMap::new();
+    for layer in layers {
+        if let hash_map::Entry::Vacant(place) = unpacked.entry(layer.source) {
+            place.insert(layer.entries.all()?);
         }
-        Ok(())
     }
+    Ok(unpacked)
 }
 
 /// Calls `each` with all pieces of the current entry's content.
@@ -267,47 +280,5 @@ fn each_piece<R: Read>(
         }
         each(piece)?;
         archive.pass(count);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::layer::entry::{EntryKind, Time, Xattr};
-
-    #[test]
-    fn layers_are_bounded_together() {
-        let name = vec![b'x'; 1000];
-        let value = Vec::new();
-        let entry = Entry {
-            path: b"f".to_vec(),
-            kind: EntryKind::File,
-            mode: 0,
-            uid: 0,
-            gid: 0,
-            mtime: Time::default(),
-            size: 0,
-            link: Vec::new(),
-            xattrs: vec![Xattr { name, value }],
-            device: (0, 0),
-            offset: 0,
-        };
-        // Of attributes counts also what they take besides their bytes.
-        for (entries, metadata, part) in [
-            (2 * MAX_ENTRIES - 1, 0, "entries in all layers"),
-            (0, 2 * MAX_METADATA - 1065, "bytes of names and attributes"),
-        ] {
-            let (entries, metadata) = (entries.into(), metadata.into());
-            let kept = Kept { entries, metadata };
-            assert!(kept.count(&entry).is_ok());
-            let error = kept.count(&entry).expect_err("it is one too many");
-            assert!(error.to_string().contains(part), "{error}");
-        }
-        let metadata = (2 * MAX_METADATA - 1064).into();
-        let kept = Kept {
-            metadata,
-            ..Kept::default()
-        };
-        assert!(kept.count(&entry).is_err());
     }
 }

@@ -39,22 +39,29 @@ pub struct LayerIndex {
 /// A caller who wants the diffID wraps `reader` in a hash: every byte passes by,
 /// also those after the end of the archive, which the diffID covers.
 pub fn scan(reader: impl Read) -> Result<LayerIndex, LayerError> {
-    scan_with(reader, |_, _| Ok(()))
+    let mut entries = Vec::new();
+    let size = read_each(reader, |entry, _| {
+        entries.push(entry);
+        Ok(())
+    })?;
+    Ok(LayerIndex { entries, size })
 }
 
-/// As [`scan`]; hands each entry to `each`, which may read its content.
-pub(super) fn scan_with<R: Read>(
+/// Reads an uncompressed layer to the end of its stream, and keeps nothing: whether it is sound.
+pub fn examine(reader: impl Read) -> Result<(), LayerError> {
+    read_each(reader, |_, _| Ok(())).map(drop)
+}
+
+/// As [`scan`]; hands each entry to `each`, which may read its content. Returns the bytes of it all.
+pub(super) fn read_each<R: Read>(
     reader: R,
-    mut each: impl FnMut(&Entry, &mut Archive<R>) -> Result<(), LayerError>,
-) -> Result<LayerIndex, LayerError> {
+    mut each: impl FnMut(Entry, &mut Archive<R>) -> Result<(), LayerError>,
+) -> Result<u64, LayerError> {
     let mut archive = Archive::new(reader);
-    let mut entries = Vec::new();
     while let Some(entry) = archive.next_entry()? {
-        each(&entry, &mut archive)?;
-        entries.push(entry);
+        each(entry, &mut archive)?;
     }
-    let size = archive.drain()?;
-    Ok(LayerIndex { entries, size })
+    archive.drain()
 }
 
 impl LayerIndex {
@@ -88,7 +95,7 @@ impl LayerIndex {
     }
 }
 
-fn encode_entry(file: &mut wire::Writer, entry: &Entry) {
+pub(super) fn encode_entry(file: &mut wire::Writer, entry: &Entry) {
     let code = KINDS.iter().position(|kind| *kind == entry.kind);
     file.number(code.expect("KINDS lists every kind") as u64);
     file.bytes(&entry.path);
@@ -105,7 +112,7 @@ fn encode_entry(file: &mut wire::Writer, entry: &Entry) {
     encode_xattrs(file, &entry.xattrs);
 }
 
-fn decode_entry(reader: &mut wire::Reader<'_>) -> Result<Entry, LayerError> {
+pub(super) fn decode_entry(reader: &mut wire::Reader<'_>) -> Result<Entry, LayerError> {
     let kind = KINDS[reader.number(KINDS.len() as u64 - 1)? as usize];
     let entry = Entry {
         kind,

@@ -39,19 +39,23 @@ pub struct MergedTree<'a> {
 pub fn merge<'a>(
     layers: impl IntoIterator<Item = &'a LayerIndex>,
 ) -> Result<MergedTree<'a>, LayerError> {
-    let layers: Vec<&LayerIndex> = layers.into_iter().collect();
+    merge_entries(layers.into_iter().map(|layer| &layer.entries[..]))
+}
+
+/// The same of the layers' entries.
+pub(super) fn merge_entries<'a>(
+    layers: impl IntoIterator<Item = &'a [Entry]>,
+) -> Result<MergedTree<'a>, LayerError> {
+    let mut trie = Trie::new();
     let mut n_entries = 0;
-    // A layer may occur a thousand times, and costs as much each time.
-    for (layer, index) in layers.iter().enumerate() {
-        n_entries += index.entries.len() as u64;
+    for (layer, entries) in layers.into_iter().enumerate() {
+        // A layer that occurs a thousand times was counted once when it was read.
+        n_entries += entries.len() as u64;
         too_many("entries in all layers", n_entries, MAX_NODES).map_err(|lie| {
             let place = format!("layer {}", layer + 1);
             LayerError::Input { place, lie }
         })?;
-    }
-    let mut trie = Trie::new();
-    for (layer, index) in layers.into_iter().enumerate() {
-        apply(&mut trie, layer, &index.entries)?;
+        apply(&mut trie, layer, entries)?;
     }
     Ok(flatten(trie))
 }

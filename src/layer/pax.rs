@@ -5,15 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::layer::entry::{Time, Xattr};
+use crate::layer::entry::{Time, XATTR_CHARGE, Xattr};
 use crate::layer::error::{Lie, printable};
 use crate::layer::header::bounded;
 
 /// Names and values of one entry's extended attributes together, in bytes;
 /// the kernel's own limit for one value. xattr(7).
 const MAX_XATTRS: usize = 64 << 10;
-/// What each attribute is charged besides, so that their number is bounded too.
-pub(super) const XATTR_CHARGE: usize = 64;
 
 /// How star, GNU tar, libarchive and Go spell extended attributes.
 const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";

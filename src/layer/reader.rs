@@ -14,10 +14,15 @@ use crate::layer::pax::Pax;
 pub const MAX_PAX: u64 = 1 << 20;
 /// Extension headers before one entry; real ones have at most a PAX header or a name and a link.
 pub const MAX_PENDING: u64 = 4;
-/// Entries of one layer.
-pub const MAX_ENTRIES: u64 = 5_000_000;
-/// Names, link targets and attributes of one layer together, in bytes: those who keep
-/// all entries keep these. A million files have about a tenth of it.
+/// Entries of one layer, and of one image: more than any image has that somebody could still
+/// use. A million files with their directories are about as many inodes as a user may have on many clusters.
+pub const MAX_ENTRIES: u64 = 2_000_000;
+/// Names, link targets and attributes together, in bytes: those who keep all entries keep these. That much in
+/// any case, then [`METADATA_EACH`] for each entry, at most [`MAX_METADATA`].
+const MIN_METADATA: u64 = 48 << 20;
+/// See [`MIN_METADATA`]; real entries have about a tenth of it.
+const METADATA_EACH: u64 = 1 << 10;
+/// See [`MIN_METADATA`].
 pub const MAX_METADATA: u64 = 512 << 20;
 
 /// Bytes asked of the stream at once.
@@ -90,14 +95,8 @@ impl<R: Read> Archive<R> {
         if self.content == 0 {
             return Ok(&[]);
         }
-        let buffer = loop {
-            match self.input.fill_buf() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(LayerError::Stream(error)),
-                // Asked for again, because the borrow of the first answer would outlive the loop.
-                Ok(_) => break self.input.buffer(),
-            }
-        };
+        self.fill()?;
+        let buffer = self.input.buffer();
         if buffer.is_empty() {
             return Err(at(self.position, Lie::Truncated("an entry's content")));
         }
@@ -117,7 +116,7 @@ impl<R: Read> Archive<R> {
     /// hashes or verifies has then seen everything.
     pub fn drain(mut self) -> Result<u64, LayerError> {
         loop {
-            let count = self.input.fill_buf().map_err(LayerError::Stream)?.len();
+            let count = self.fill()?;
             if count == 0 {
                 return Ok(self.position);
             }
@@ -146,8 +145,9 @@ impl<R: Read> Archive<R> {
             return Err(named(Lie::Root(entry.kind.name())));
         }
         self.metadata += entry.metadata_bytes();
-        if self.metadata > MAX_METADATA {
-            let (what, most) = ("bytes of names and attributes", MAX_METADATA);
+        let most = most_metadata(self.entries);
+        if self.metadata > most {
+            let what = "bytes of names and attributes";
             return Err(at(start, Lie::TooMany { what, most }));
         }
         self.expect_content(entry.size);
@@ -214,27 +214,38 @@ impl<R: Read> Archive<R> {
     }
 
     fn skip_content(&mut self) -> Result<(), LayerError> {
-        while self.content + self.padding > 0 {
+        while self.content > 0 || self.padding > 0 {
+            let count = self.fill()?;
+            if count == 0 && self.content == 0 {
+                self.padding = 0;
+                break;
+            }
+            if count == 0 {
+                return Err(at(self.position, Lie::Truncated("an entry's content")));
+            }
             let part = if self.content > 0 {
                 &mut self.content
             } else {
                 &mut self.padding
             };
-            let buffer = self.input.fill_buf().map_err(LayerError::Stream)?;
-            if buffer.is_empty() {
-                if self.content == 0 {
-                    self.padding = 0;
-                    break;
-                }
-                return Err(at(self.position, Lie::Truncated("an entry's content")));
-            }
-            let count = (buffer.len() as u64).min(*part);
+            let count = (count as u64).min(*part);
             // `count` is at most the buffer's length, which is a usize.
             self.input.consume(count as usize);
             self.position += count;
             *part -= count;
         }
         Ok(())
+    }
+
+    /// Waits until bytes are in the buffer, and says how many; none at the end of the stream.
+    fn fill(&mut self) -> Result<usize, LayerError> {
+        loop {
+            match self.input.fill_buf() {
+                Ok(buffer) => return Ok(buffer.len()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(LayerError::Stream(error)),
+            }
+        }
     }
 
     /// The next header block; `None` once the archive has ended.
@@ -291,6 +302,11 @@ impl<R: Read> Read for Archive<R> {
         self.content -= count as u64;
         Ok(count)
     }
+}
+
+/// The most bytes of names and attributes that so many entries may have.
+pub(super) fn most_metadata(entries: u64) -> u64 {
+    MAX_METADATA.min(MIN_METADATA + METADATA_EACH.saturating_mul(entries))
 }
 
 fn at(position: u64, lie: Lie) -> LayerError {

@@ -11,10 +11,9 @@ use crate::base::progress::Progress;
 use crate::layer::attributes::{Attributes, may_be_set, truth};
 use crate::layer::deposit::{Deposited, Key, aside_name};
 use crate::layer::directories::TOP;
-use crate::layer::disk::Draft;
 use crate::layer::entry::{Entry, EntryKind, Xattr};
 use crate::layer::error::LayerError;
-use crate::layer::extraction::{Extracted, ReadLayer};
+use crate::layer::extraction::{Extracted, Source};
 use crate::layer::merge::{MergedTree, Name};
 use crate::layer::sidecar::Sidecar;
 use crate::layer::whiteout::{Meaning, meaning};
@@ -23,7 +22,7 @@ use crate::layer::whiteout::{Meaning, meaning};
 pub(super) fn settle(
     deposited: Deposited<'_>,
     tree: &MergedTree<'_>,
-    layers: &[&ReadLayer],
+    layers: &[Source<'_>],
     progress: &dyn Progress,
 ) -> Result<Extracted, LayerError> {
     let plan = Plan::of(tree, layers);
@@ -68,7 +67,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(tree: &MergedTree<'_>, layers: &[&ReadLayer]) -> Plan {
+    fn of(tree: &MergedTree<'_>, layers: &[Source<'_>]) -> Plan {
         let mut plan = Plan::default();
         // By content: its first name.
         let mut first = HashMap::new();
@@ -104,7 +103,7 @@ impl Plan {
     fn file(
         &mut self,
         tree: &MergedTree<'_>,
-        layers: &[&ReadLayer],
+        layers: &[Source<'_>],
         index: usize,
         first: &mut HashMap<usize, usize>,
     ) {
@@ -125,7 +124,7 @@ impl Plan {
 }
 
 /// The content of a name; none of an implied directory.
-fn key(tree: &MergedTree<'_>, layers: &[&ReadLayer], name: &Name<'_>) -> Option<Key> {
+fn key(tree: &MergedTree<'_>, layers: &[Source<'_>], name: &Name<'_>) -> Option<Key> {
     let content = &tree.contents[name.content];
     // The root is implied also where there is no layer at all.
     let offset = content.entry?.offset;
@@ -138,21 +137,17 @@ fn key(tree: &MergedTree<'_>, layers: &[&ReadLayer], name: &Name<'_>) -> Option<
 struct Settling<'a> {
     deposited: Deposited<'a>,
     tree: &'a MergedTree<'a>,
-    layers: &'a [&'a ReadLayer],
+    layers: &'a [Source<'a>],
 }
 
-impl Settling<'_> {
+impl<'a> Settling<'a> {
     /// Takes out of the tree what is not to be there; what is to be elsewhere goes aside.
     fn clear_files(&mut self, plan: &Plan) -> Result<(), PathError> {
         let (disk, aside) = (self.deposited.tree, self.deposited.aside);
         let mut seen = HashSet::new();
         let sources = self.layers.iter().filter(|layer| seen.insert(layer.source));
         for layer in sources {
-            let written = layer
-                .index
-                .entries
-                .iter()
-                .filter(|entry| was_written(entry));
+            let written = layer.entries.iter().filter(|entry| was_written(entry));
             for entry in written {
                 let key = Key {
                     source: layer.source,
@@ -216,13 +211,23 @@ impl Settling<'_> {
         Ok(())
     }
 
-    fn make_copies(&mut self, copies: &[(usize, usize)]) -> Result<(), PathError> {
+    fn make_copies(&mut self, copies: &[(usize, usize)]) -> Result<(), LayerError> {
         for (first, second) in copies {
-            let (from, to) = (self.tree.path(*first), self.tree.path(*second));
-            let attributes = Attributes::of(self.entry(*second));
-            let copy = self.deposited.tree.copy(&from, &to, &attributes)?;
-            self.settle_copy(*second, copy, &to)?;
+            self.make_copy(&self.tree.path(*first), *second)?;
         }
+        Ok(())
+    }
+
+    /// Makes a file that has the content of `from`, which nobody counted yet.
+    fn make_copy(&mut self, from: &[u8], index: usize) -> Result<(), LayerError> {
+        let to = self.tree.path(index);
+        let entry = self.entry(index);
+        entry.map_or(Ok(()), |entry| self.deposited.count_copy(entry))?;
+        let attributes = Attributes::of(entry);
+        let copy = self.deposited.tree.copy(from, &to, &attributes)?;
+        let refused = copy.settle(&attributes);
+        let refused = refused.context("finish", self.deposited.tree.shown(&to))?;
+        self.remember(index, refused);
         Ok(())
     }
 
@@ -235,7 +240,7 @@ impl Settling<'_> {
         Ok(())
     }
 
-    fn make_links(&mut self, links: &[(usize, usize)]) -> Result<(), PathError> {
+    fn make_links(&mut self, links: &[(usize, usize)]) -> Result<(), LayerError> {
         // What is made again, because no further link was possible, takes over as the first name.
         let mut again = HashMap::new();
         for (first, second) in links {
@@ -276,13 +281,6 @@ impl Settling<'_> {
         Ok(())
     }
 
-    fn settle_copy(&mut self, index: usize, copy: Draft, path: &[u8]) -> Result<(), PathError> {
-        let refused = copy.settle(&Attributes::of(self.entry(index)));
-        let refused = refused.context("finish", self.deposited.tree.shown(path))?;
-        self.remember(index, refused);
-        Ok(())
-    }
-
     /// The directories among the names, those above before those below.
     fn directories(&self) -> impl Iterator<Item = usize> {
         let is_directory = |index: &usize| {
@@ -292,7 +290,7 @@ impl Settling<'_> {
         (0..self.tree.names.len()).filter(is_directory)
     }
 
-    fn entry(&self, index: usize) -> Option<&Entry> {
+    fn entry(&self, index: usize) -> Option<&'a Entry> {
         self.tree.entry(&self.tree.names[index])
     }
 

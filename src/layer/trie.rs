@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::layer::allowance::MAX_IMPLIED;
 use crate::layer::entry::{Entry, EntryKind, MAX_COMPONENT, MAX_PATH};
 use crate::layer::error::{Lie, printable};
 use crate::layer::reader::MAX_ENTRIES;
@@ -49,6 +50,8 @@ pub(super) struct Trie<'a> {
     contents: Vec<Content<'a>>,
     /// Names walked so far.
     walked: u64,
+    /// Directories that no entry described when they were made.
+    n_implied: u64,
 }
 
 impl<'a> Trie<'a> {
@@ -68,6 +71,7 @@ impl<'a> Trie<'a> {
             nodes: vec![root],
             contents: vec![content],
             walked: 0,
+            n_implied: 0,
         }
     }
 
@@ -218,12 +222,22 @@ impl<'a> Trie<'a> {
                 (Some(child), _) if self.is_directory(child) => child,
                 (_, None) => return Ok(None),
                 (_, Some(layer)) => {
+                    self.imply()?;
                     let content = self.add_content(layer, None);
                     self.put(here, name, content, true)?
                 }
             };
         }
         Ok(Some(here))
+    }
+
+    /// Counts a directory that no entry describes yet.
+    fn imply(&mut self) -> Result<(), Lie> {
+        self.n_implied += 1;
+        let n_described = self.contents.len() as u64 - self.n_implied;
+        let what = "directories that no entry describes";
+        let n_bare = self.n_implied.saturating_sub(n_described);
+        too_many(what, n_bare, MAX_IMPLIED)
     }
 
     fn link_target(&self, node: usize) -> Option<&'a [u8]> {

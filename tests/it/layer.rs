@@ -1,6 +1,7 @@
 //! Layers as a library: what hostile, odd and real ones become on disk.
 
 mod attack;
+mod bombs;
 mod bounds;
 mod bytes;
 pub(crate) mod craft;
@@ -10,6 +11,7 @@ mod list;
 mod metadata;
 mod model;
 mod real;
+mod surroundings;
 mod whiteouts;
 
 use std::io::Read;

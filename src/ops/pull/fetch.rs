@@ -43,6 +43,10 @@ pub(in crate::ops) fn layers(
             once.push(layer);
         }
     }
+    if let Some(extraction) = extraction {
+        let sizes = once.iter().map(|layer| layer.size);
+        extraction.expect(sizes.fold(0, u64::saturating_add));
+    }
     let fetch = Fetch {
         origin,
         lease,
@@ -275,7 +279,7 @@ pub(in crate::ops) fn read(
     let read = match extraction {
         Some(extraction) => Some(extraction.read(&mut hashing)?),
         None => {
-            layer::scan(&mut hashing)?;
+            layer::examine(&mut hashing)?;
             None
         }
     };

@@ -159,6 +159,7 @@ impl Growing {
         size: u64,
         explain: impl FnOnce(LayerError) -> BoxFault,
     ) -> Result<(ReadLayer, Digest), BoxFault> {
+        self.extraction.expect(size);
         match fetch::read(Some(&self.extraction), layer, size, Algorithm::Sha256) {
             Ok((Some(read), diff_id)) => Ok((read, diff_id)),
             Ok((None, _)) => Err(LayerError::Stopped.into()),

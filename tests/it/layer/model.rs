@@ -175,11 +175,15 @@ fn assert_linked(lab: &Lab, seed: u64) {
     }
 }
 
-/// Extracts layers that arrive in any order, with small files written by nobody else, or by one or two threads.
+/// Extracts layers that arrive in any order or all at once, with small files written by nobody else, or by one or two
+/// threads.
 fn extract(lab: &Lab, seed: u64, layers: &[Vec<u8>]) {
     let mut order: Vec<_> = (0..layers.len()).collect();
     order.rotate_left((seed / 3) as usize % layers.len());
-    let extracted = lab.extract_in(&order, (seed % 3) as usize, layers);
+    let extracted = match seed % 4 {
+        0 => lab.extract_in(&order, (seed % 3) as usize, layers),
+        _ => lab.extract_at_once(seed, layers),
+    };
     let extracted = extracted.unwrap_or_else(|error| panic!("{}", super::whole_message(&error)));
     assert_eq!(extracted.entries, lab.listing().len() as u64, "seed {seed}");
 }
@@ -213,4 +217,61 @@ fn the_same_layer_again_changes_nothing() {
         extract(&lab, seed, &layers);
         assert_eq!(lab.listing(), model.listing(), "seed {seed}");
     }
+}
+
+/// A layer in which anything may be a link to anywhere, and any path may lead through links.
+fn wild_layer(random: &mut Random, number: usize) -> Vec<u8> {
+    let targets = [
+        "a",
+        "b/c",
+        "../a",
+        "/",
+        "/c/a",
+        ".",
+        "nowhere/at/all",
+        "../../../b",
+        "a/../b",
+    ];
+    let mut craft = Craft::new();
+    for step in 0..random.below(14) {
+        let path = random.path();
+        let content = format!("{number}.{step}");
+        let (dir, name) = path.rsplit_once('/').unwrap_or((".", &path));
+        craft = match random.below(12) {
+            0 | 1 => craft.dir(&path),
+            2..=4 => craft.symlink(&path, targets[random.below(targets.len())]),
+            5 => craft.file(&format!("{path}/.wh..wh..opq"), ""),
+            6 => craft.file(&format!("{dir}/.wh.{name}"), ""),
+            7 => craft.hardlink(&path, &random.path()),
+            8 => craft.mode(b'6', &path, 0o644),
+            _ => craft.file(&path, &content),
+        };
+    }
+    craft.build()
+}
+
+/// Whatever the layers are: in which order they are read, and by how many threads, makes no difference, and all that is
+/// written is below the tree.
+#[test]
+fn the_order_of_reading_makes_no_difference() {
+    let mut n_trees = 0;
+    for seed in 1..=2 * SEEDS {
+        let mut random = Random(seed);
+        let layers: Vec<_> = (0..=random.below(5))
+            .map(|number| wild_layer(&mut random, number))
+            .collect();
+        let outcome = |lab: &Lab, extracted: Result<_, coracle::layer::LayerError>| {
+            lab.assert_canary_lives();
+            match extracted {
+                Ok(_) => Ok(lab.listing()),
+                Err(error) => Err(super::whole_message(&error)),
+            }
+        };
+        let (one, other) = (Lab::new(), Lab::new());
+        let in_order = outcome(&one, one.extract(&layers));
+        let at_once = outcome(&other, other.extract_at_once(seed, &layers));
+        assert_eq!(in_order, at_once, "seed {seed}");
+        n_trees += u64::from(in_order.is_ok());
+    }
+    assert!(n_trees > SEEDS / 4, "{n_trees} of them became trees");
 }

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::stream::Stream;
 
 /// After this long a command hangs, and is killed. It is no measurement: nothing here comes near it.
-const HUNG: Duration = Duration::from_secs(120);
+const HUNG: Duration = Duration::from_secs(300);
 
 /// A command to be run.
 #[derive(Clone, Debug, Default)]
