@@ -15,7 +15,7 @@ use crate::oci::source::Source;
 use crate::oci::{DocumentError, MAX_DOCUMENT};
 use crate::ops::images;
 use crate::ops::reach::Reach;
-use crate::ops::vouch::Guard;
+use crate::ops::vouch::{Guard, described};
 use crate::store::{Content, ImageRecord, Store, StoreError};
 
 /// Bytes inflated at once.
@@ -306,15 +306,4 @@ impl Check<'_> {
             discarded,
         });
     }
-}
-
-/// An error with all its causes in one line.
-fn described(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

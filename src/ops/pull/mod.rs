@@ -173,7 +173,7 @@ fn stored(
     locked.map_err(|error| vouch::unusable(&record.name, error))?;
     match guard.admit_kept(store, &record) {
         Ok(_keys) => Ok(Some((record, tree))),
-        Err(error) if reach.pull == Pull::Never => Err(vouch::unusable(&record.name, error)),
+        Err(error) if reach.pull == Pull::Never => Err(vouch::unsigned(&record, error)),
         Err(error) => {
             let name = familiar(source);
             progress.note(&format!("`{name}` is here: {error}; asking for signatures"));

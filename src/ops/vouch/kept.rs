@@ -36,7 +36,7 @@ pub(super) fn signatures<'a>(
                 let read = |layer: &Descriptor| self::read(store, &layer.digest, layer.size);
                 pile.manifest(&name, served, Known::Yes, &read);
             }
-            Err(fault) => pile.useless(&name, super::pile::described(&*fault)),
+            Err(fault) => pile.useless(&name, super::described(&*fault)),
         }
     }
     pile

@@ -9,6 +9,8 @@ mod look;
 mod packed;
 mod pile;
 
+use std::error::Error;
+
 use crate::base::digest::Digest;
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::fsx;
@@ -256,13 +258,14 @@ pub(in crate::ops) fn require_trusted(
 ) -> Result<(), BoxFault> {
     let source: Source = record.name.parse()?;
     let guard = Guard::of(&[&source], reach);
-    let admitted = guard.and_then(|guard| {
+    let guard = guard.and_then(|guard| {
         guard.require_locked(&record.target)?;
-        Ok(guard.admit_kept(store, record)?)
+        Ok(guard)
     });
-    match admitted {
+    let guard = guard.map_err(|cause| unusable(&record.name, cause))?;
+    match guard.admit_kept(store, record) {
         Ok(_keys) => Ok(()),
-        Err(cause) => Err(unusable(&record.name, cause)),
+        Err(error) => Err(unsigned(record, error)),
     }
 }
 
@@ -276,7 +279,50 @@ pub(in crate::ops) fn verified(record: &ImageRecord) -> String {
     }
 }
 
+/// That an image which is here lacks signatures; where it came from may have them by now.
+pub(in crate::ops) fn unsigned(record: &ImageRecord, error: TrustError) -> BoxFault {
+    Unsigned {
+        name: record.name.clone(),
+        error,
+    }
+    .into()
+}
+
+/// See [`unsigned`].
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the image `{name}`")]
+struct Unsigned {
+    name: String,
+    #[source]
+    error: TrustError,
+}
+
+impl Fault for Unsigned {
+    fn kind(&self) -> Kind {
+        self.error.kind()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let ask = format!(
+            "`coracle pull {}` looks for signatures where it came from",
+            self.name
+        );
+        [vec![ask], self.error.hints()].concat()
+    }
+}
+
 /// That an image which is here may not be used.
 pub(in crate::ops) fn unusable(name: &str, cause: impl Into<BoxFault>) -> BoxFault {
     While::new(format!("cannot use the image `{name}`"), cause).into()
+}
+
+/// An error with all its causes in one line.
+pub(in crate::ops) fn described(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

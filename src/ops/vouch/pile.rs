@@ -1,10 +1,11 @@
 //! Signatures while they are gathered: what each is, what is kept of it, and how much is enough.
 
 use crate::base::digest::Digest;
-use crate::base::fault::{BoxFault, Fault, Kind};
+use crate::base::fault::{BoxFault, Kind};
 use crate::oci::descriptor::Descriptor;
 use crate::oci::manifest::Manifest;
 use crate::oci::media;
+use crate::ops::vouch::described;
 use crate::trust::bundle::BUNDLE_TYPE;
 use crate::trust::simple::{PAYLOAD_TYPE, SIGNATURE_ANNOTATION};
 use crate::trust::{Candidate, Form, MAX_CANDIDATE, MAX_CANDIDATES};
@@ -216,15 +217,4 @@ impl Shape {
             _ => None,
         }
     }
-}
-
-/// A fault with its causes in one line.
-pub(super) fn described(fault: &dyn Fault) -> String {
-    let mut text = fault.to_string();
-    let mut cause = fault.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -83,7 +83,11 @@ fn an_image_that_came_without_signatures_has_them_asked_for() {
     let output = port.create("never").exits(1);
     output
         .complains("no signature was found")
-        .complains(&format!("cannot use the image `{}`", port.image()));
+        .complains(&format!("cannot use the image `{}`", port.image()))
+        .complains(&format!(
+            "hint: `coracle pull {}` looks for signatures",
+            port.image()
+        ));
     port.create("missing")
         .exits(1)
         .complains("no signature was found");
