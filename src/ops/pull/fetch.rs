@@ -167,28 +167,31 @@ impl Fetch<'_> {
             }
             None => self.lease.ingest(&layer.digest, layer.size)?,
         };
-        self.transfer(layer, writer, &feed, track)?;
-        feed.end();
+        self.transfer(layer, writer, feed, track)?;
         Ok("pulled")
     }
 
     /// Takes the rest of a blob from the origin, into the store and to the reader. The
     /// digest is checked also where the reader gave up early: if the bytes are wrong,
-    /// that is what is wrong.
+    /// that is what is wrong. The reader hears of the end before the blob is flushed to the
+    /// disk, and finishes meanwhile.
     fn transfer(
         &self,
         layer: &Descriptor,
         mut writer: BlobWriter,
-        feed: &Filler,
+        feed: Filler,
         track: &dyn Track,
     ) -> Result<(), BoxFault> {
         let mut blob = self.origin.blob(layer, writer.written());
         let copied = match &mut blob {
-            Ok(blob) => self.copy(layer, blob, Some(&mut writer), feed, track),
+            Ok(blob) => self.copy(layer, blob, Some(&mut writer), &feed, track),
             Err(_) => Ok(()),
         };
         match blob.map(drop).and(copied) {
-            Ok(()) => Ok(writer.commit()?),
+            Ok(()) => {
+                feed.end();
+                Ok(writer.commit()?)
+            }
             Err(fault) => {
                 if fault.kind() == Kind::Network {
                     writer.suspend();
