@@ -4,6 +4,7 @@ pub mod creator;
 pub mod crew;
 mod deep;
 pub mod digest;
+pub mod durable;
 pub mod env;
 pub mod fault;
 pub mod fsx;

@@ -17,6 +17,7 @@ use nix::sys::stat::{self, FchmodatFlags, Mode, SFlag, UtimensatFlags};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{self, UnlinkatFlags};
 
+use crate::base::durable::Ahead;
 use crate::base::fsx::{self, Context, PathError};
 use crate::layer::attributes::Attributes;
 use crate::layer::entry::{Time, Xattr};
@@ -54,6 +55,7 @@ pub(super) struct Disk {
 #[derive(Debug)]
 pub(super) struct Draft {
     file: File,
+    ahead: Ahead,
     /// It has its final mode already.
     has_mode: bool,
 }
@@ -164,7 +166,11 @@ impl Disk {
             Mode::from_bits_truncate(mode & ALL),
         );
         let file = file.map(File::from).context("create", self.shown(path))?;
-        Ok(Draft { file, has_mode })
+        Ok(Draft {
+            file,
+            ahead: Ahead::default(),
+            has_mode,
+        })
     }
 
     /// Removes a file.
@@ -256,7 +262,9 @@ impl Disk {
 impl Draft {
     /// Appends `bytes`.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+        self.file.write_all(bytes)?;
+        self.ahead.advance(&self.file, bytes.len());
+        Ok(())
     }
 
     /// Gives the file its attributes and closes it. Returns the extended attributes that
@@ -271,6 +279,7 @@ impl Draft {
         }
         let time = time_spec(attributes.mtime);
         stat::futimens(&self.file, &time, &time)?;
+        self.ahead.end(&self.file);
         unistd::close(self.file)?;
         Ok(refused)
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::base::creator::{Creator, Judge};
 use crate::base::digest::{Digest, Hasher, Mismatch, VerifyingReader};
+use crate::base::durable::Ahead;
 use crate::base::fsx::{self, Context, PathError};
 use crate::base::path::HostPath;
 use crate::store::{Result, Store, StoreError, sweep};
@@ -124,6 +125,7 @@ pub struct BlobWriter {
     digest: Digest,
     size: u64,
     written: u64,
+    ahead: Ahead,
     hasher: Hasher,
 }
 
@@ -139,6 +141,7 @@ impl BlobWriter {
             digest: digest.clone(),
             size,
             written: 0,
+            ahead: Ahead::default(),
             hasher: Hasher::new(digest.algorithm()),
         })
     }
@@ -176,6 +179,7 @@ impl BlobWriter {
             digest: digest.clone(),
             size,
             written: 0,
+            ahead: Ahead::default(),
             hasher: Hasher::new(digest.algorithm()),
         };
         let mut reader = fsx::open(&private)?;
@@ -183,6 +187,7 @@ impl BlobWriter {
         loop {
             let count = reader.read(&mut chunk).context("read", &private)?;
             if count == 0 {
+                writer.ahead = Ahead::from(writer.written);
                 return Ok(writer);
             }
             writer.hasher.update(&chunk[..count]);
@@ -284,6 +289,7 @@ impl Write for BlobWriter {
                 },
             ));
         }
+        self.ahead.advance(&self.file, bytes.len());
         self.hasher.update(bytes);
         self.written = after;
         Ok(bytes.len())

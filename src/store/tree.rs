@@ -14,26 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::creator::{Creator, boot_id, host_name};
 use crate::base::digest::Digest;
+use crate::base::durable;
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
 use crate::store::layout::tree_name;
 use crate::store::site::is_open;
 use crate::store::{DOCUMENT_LIMIT, Result, Store, document, read_document};
-
-/// File systems whose close(2), not syncfs(2), is what makes files safe; statfs(2) and
-/// linux/magic.h: NFS, CIFS, SMB2, Lustre, GPFS, BeeGFS, CephFS, AFS, 9p, FUSE.
-const NETWORK_FILE_SYSTEMS: [u64; 10] = [
-    0x6969,
-    0xff53_4d42,
-    0xfe53_4d42,
-    0x0bd0_0bd0,
-    0x4750_4653,
-    0x1983_0326,
-    0x00c3_6400,
-    0x5346_414f,
-    0x0102_1997,
-    0x6573_5546,
-];
 
 /// How much a tree holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -258,7 +244,7 @@ impl StagingTree {
             sidecar: sidecar_digest(&self.sidecar())?,
             unsettled: Some(Boot::current()),
         };
-        if sync_file_system(&dir)? {
+        if durable::sync_file_system(&dir)? {
             marker.unsettled = None;
         }
         fsx::write_private(marker_path(&dir), &document(&marker), 0o644)?;
@@ -284,25 +270,6 @@ impl Drop for StagingTree {
     fn drop(&mut self) {
         if let Some(private) = self.private.take() {
             let _a_sweep_finds_it_otherwise = fsx::remove_tree(private);
-        }
-    }
-}
-
-/// Writes out the whole file system that `path` is on, if it is a local one; whether
-/// that was done. statfs(2), syncfs(2).
-fn sync_file_system(path: &Path) -> Result<bool> {
-    let kind = nix::sys::statfs::statfs(path).context("stat the file system of", path)?;
-    // Magic numbers have 32 bits; some of them arrive with their sign extended.
-    let magic = (kind.filesystem_type().0 as u64) & 0xffff_ffff;
-    if NETWORK_FILE_SYSTEMS.contains(&magic) {
-        return Ok(false);
-    }
-    let dir = fsx::open(path)?;
-    match nix::unistd::syncfs(&dir) {
-        Err(nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => Ok(false),
-        result => {
-            result.context("flush the file system of", path)?;
-            Ok(true)
         }
     }
 }

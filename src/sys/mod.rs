@@ -10,6 +10,7 @@
 )]
 
 pub mod attendant;
+pub mod flush;
 pub mod mount;
 pub mod namespace;
 pub mod network;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::time::SystemTime;
 
 use crate::base::digest::{Algorithm, Digest};
+use crate::base::durable;
 use crate::base::fault::BoxFault;
 use crate::base::fsx;
 use crate::base::progress::Progress;
@@ -17,8 +18,8 @@ use crate::store::{Content, Extent, ImageRecord, Lease, StagingTree, Store, Tree
 
 /// Layers fetched at the same time.
 const PARALLEL: usize = 4;
-/// Threads that write small files.
-const N_WRITERS: usize = 0;
+/// Threads that write small files where another host keeps them, so that the waits for it overlap.
+const REMOTE_WRITERS: usize = 8;
 
 /// Who puts an image into the store; a name it gets only after that.
 pub(in crate::ops) struct Keeper<'a> {
@@ -145,7 +146,13 @@ pub(in crate::ops) struct Growing {
 impl Growing {
     /// Starts to extract into `staging`.
     pub(in crate::ops) fn begin(staging: StagingTree) -> Result<Growing, BoxFault> {
-        let extraction = Extraction::begin(&staging.rootfs(), N_WRITERS)?;
+        let rootfs = staging.rootfs();
+        // A disk of this host is not waited for: whoever has the content at hand writes it.
+        let is_remote = rootfs
+            .parent()
+            .is_some_and(|dir| durable::is_remote(dir).unwrap_or(false));
+        let n_writers = if is_remote { REMOTE_WRITERS } else { 0 };
+        let extraction = Extraction::begin(&rootfs, n_writers)?;
         Ok(Growing {
             extraction,
             staging,
