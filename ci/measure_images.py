@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import pwd
 import re
 import shutil
 import statistics
@@ -23,10 +24,12 @@ STORE = f"{BENCH}/pulled"
 DISK = f"{BENCH}/tmp/pulled.img"
 IMAGES = {"gzip": "large", "zstd": "large-zstd"}
 CA = f"{FIXTURES}/tls/ca.pem"
+# podman looks up his ids in /etc/subuid by his name.
+USER = pwd.getpwuid(os.stat(f"{BENCH}/home").st_uid).pw_name
 ENVIRONMENT = {
-    "HOME": f"{BENCH}/home", "XDG_RUNTIME_DIR": f"{BENCH}/run", "TMPDIR": f"{BENCH}/tmp", "LC_ALL": "C.UTF-8", "USER": "bench",
-    "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "SSL_CERT_FILE": CA, "CORACLE_HOME": f"{STORE}/coracle", "UDOCKER_DIR": f"{STORE}/udocker",
-    "CORACLE_TLS_CA": CA, "APPTAINER_CACHEDIR": f"{STORE}/apptainer-cache",
+    "HOME": f"{BENCH}/home", "XDG_RUNTIME_DIR": f"{BENCH}/run", "TMPDIR": f"{BENCH}/tmp", "LC_ALL": "C.UTF-8", "USER": USER,
+    "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "SSL_CERT_FILE": CA, "CORACLE_TLS_CA": CA, "CORACLE_HOME": f"{STORE}/coracle",
+    "UDOCKER_DIR": f"{STORE}/udocker", "APPTAINER_CACHEDIR": f"{STORE}/apptainer-cache",
 }
 
 
