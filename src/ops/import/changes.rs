@@ -1,5 +1,7 @@
 //! `-c`: lines of a Dockerfile that change an image's config. docker-image-import(1), "--change".
 
+use std::mem::discriminant;
+
 use serde_json::{Map, Value, json};
 
 use crate::base::fault::{Fault, Kind};
@@ -83,8 +85,7 @@ pub(in crate::ops) fn apply(
         }
         "stopsignal" => set(config, "StopSignal", json!(rest)),
         "onbuild" => {
-            let lines = config.entry("OnBuild").or_insert_with(|| json!([]));
-            if let Value::Array(lines) = lines {
+            if let Value::Array(lines) = sort_of(config, "OnBuild", json!([])) {
                 lines.push(json!(rest));
             }
         }
@@ -98,6 +99,15 @@ fn set(config: &mut Map<String, Value>, key: &str, value: Value) {
     config.insert(key.to_owned(), value);
 }
 
+/// What is under `key`, or `empty` in its place where that is of another sort: Docker's builder writes `null` for none.
+fn sort_of<'a>(config: &'a mut Map<String, Value>, key: &str, empty: Value) -> &'a mut Value {
+    let value = config.entry(key).or_insert(Value::Null);
+    if discriminant(value) != discriminant(&empty) {
+        *value = empty;
+    }
+    value
+}
+
 /// Adds `name` to the object under `key`.
 pub(in crate::ops) fn entry(
     config: &mut Map<String, Value>,
@@ -105,16 +115,14 @@ pub(in crate::ops) fn entry(
     name: String,
     value: Value,
 ) {
-    let object = config.entry(key).or_insert_with(|| json!({}));
-    if let Value::Object(object) = object {
+    if let Value::Object(object) = sort_of(config, key, json!({})) {
         object.insert(name, value);
     }
 }
 
 /// Sets a variable of the environment.
 pub(in crate::ops) fn set_variable(config: &mut Map<String, Value>, name: &str, value: &str) {
-    let list = config.entry("Env").or_insert_with(|| json!([]));
-    if let Value::Array(list) = list {
+    if let Value::Array(list) = sort_of(config, "Env", json!([])) {
         let is_it = |known: &Value| {
             let known = known.as_str().and_then(|known| known.split_once('='));
             known.is_some_and(|(known, _)| known == name)
@@ -221,6 +229,30 @@ mod tests {
             "User": "7:8", "WorkingDir": "/srv/work", "StopSignal": "SIGINT",
         });
         assert_eq!(made, expected);
+    }
+
+    #[test]
+    fn what_is_null_takes_what_is_added() {
+        let json = json!({
+            "Env": null, "Labels": null, "ExposedPorts": null, "Volumes": null, "OnBuild": null,
+        });
+        let Value::Object(mut config) = json else {
+            panic!("it is an object")
+        };
+        for line in [
+            "ENV A=1",
+            "LABEL a=b",
+            "EXPOSE 80",
+            "VOLUME /data",
+            "ONBUILD RUN ls",
+        ] {
+            apply(&mut config, line).expect(line);
+        }
+        let expected = json!({
+            "Env": ["A=1"], "Labels": {"a": "b"}, "ExposedPorts": {"80/tcp": {}},
+            "Volumes": {"/data": {}}, "OnBuild": ["RUN ls"],
+        });
+        assert_eq!(Value::Object(config), expected);
     }
 
     #[test]
