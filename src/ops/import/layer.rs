@@ -16,13 +16,19 @@ use crate::store::{Lease, Spool};
 const CHUNK: usize = 256 * 1024;
 /// The longest signature that is looked at.
 const MAGIC: u64 = 6;
+/// How xz begins.
+const XZ: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 
-/// Nothing came.
+/// What cannot be a layer, as its first bytes say.
 #[derive(Debug, thiserror::Error)]
-#[error("it is empty, expected a tar archive")]
-struct Nothing;
+enum Unfit {
+    #[error("it is empty, expected a tar archive")]
+    Empty,
+    #[error("it is compressed with xz twice, expected a tar archive")]
+    Twice,
+}
 
-impl Fault for Nothing {
+impl Fault for Unfit {
     fn kind(&self) -> Kind {
         Kind::Usage
     }
@@ -39,23 +45,24 @@ pub(super) struct Layer {
 impl Layer {
     /// Puts `input` into the store. Of the compressions that we read, OCI has no name for xz: that is undone.
     pub(super) fn of(input: Input, lease: &Lease) -> Result<Layer, BoxFault> {
-        let Input { mut file, name } = input;
+        let Input { file, name } = input;
         let object = format!("`{name}`");
-        let mut magic = Vec::new();
-        let read = Read::by_ref(&mut file).take(MAGIC).read_to_end(&mut magic);
-        read.map_err(|error| blob_error(error, &object))?;
-        if magic.is_empty() {
-            return Err(Nothing.into());
+        let begin = |bytes| begin(bytes).map_err(|error| blob_error(error, &object));
+        let (mut magic, mut bytes) = begin(Box::new(file))?;
+        if magic == XZ {
+            (magic, bytes) = begin(codec::decompress_bounded(bytes)?)?;
         }
-        let whole = Cursor::new(magic.clone()).chain(file);
-        let (mut bytes, suffix): (codec::Bytes, _) = match magic[..] {
-            [0xfd, b'7', b'z', b'X', b'Z', 0] => (codec::decompress_bounded(whole)?, ""),
-            [0x1f, 0x8b, ..] => (Box::new(whole), "+gzip"),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => (Box::new(whole), "+zstd"),
-            _ => (Box::new(whole), ""),
+        let suffix = match magic[..] {
+            [] => return Err(Unfit::Empty.into()),
+            [0x1f, 0x8b, ..] => "+gzip",
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => "+zstd",
+            _ if magic == XZ => return Err(Unfit::Twice.into()),
+            _ => "",
         };
         let mut spool = lease.spool()?;
         fill(&mut spool, &mut bytes).map_err(|error| blob_error(error, &object))?;
+        // A decoder of xz keeps others that need much memory waiting, and one may be needed to read what it gave.
+        drop(bytes);
         Layer::keep(spool, suffix, lease)
     }
 
@@ -76,6 +83,14 @@ impl Layer {
             diff_id,
         })
     }
+}
+
+/// The first bytes, and all of them.
+fn begin(mut bytes: codec::Bytes) -> io::Result<(Vec<u8>, codec::Bytes)> {
+    let mut magic = Vec::new();
+    bytes.by_ref().take(MAGIC).read_to_end(&mut magic)?;
+    let whole = Cursor::new(magic.clone()).chain(bytes);
+    Ok((magic, Box::new(whole)))
 }
 
 fn not_a_layer(error: LayerError) -> BoxFault {

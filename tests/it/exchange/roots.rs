@@ -118,6 +118,26 @@ fn a_clone_goes_out_and_comes_in_with_its_options() {
         .prints("kept");
 }
 
+/// Decoders of xz and of zstd with a large window take turns, which neither waits for within the other.
+#[test]
+fn an_archive_that_is_compressed_twice_is_no_lock() {
+    let sandbox = Sandbox::new();
+    sandbox.folder("home/tree");
+    sandbox.file("home/tree/file", "content");
+    let import = |tools: &str| {
+        let line = format!("tar c -C tree . | {tools} | \"$@\"");
+        let import = sandbox.coracle(["-q", "import", "-", "site/twice:1"]);
+        import
+            .behind(["timeout", "60", "sh", "-c", &line, "sh"])
+            .run()
+    };
+    let refused = import("xz | xz").exits(2);
+    refused.complains("compressed with xz twice");
+    import("zstd -q --long=27 | xz").success();
+    let find = ["grep", "-rlF", "layer.v1.tar+zstd", ".coracle/blobs"];
+    sandbox.command(find).run().success();
+}
+
 #[test]
 fn what_cannot_be_imported_is_refused_by_name() {
     let sandbox = Sandbox::new();
