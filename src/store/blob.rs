@@ -161,8 +161,11 @@ impl BlobWriter {
             if meta.len() > size || !judge.is_leftover(&name, changed, sweep::INGEST_GRACE) {
                 continue;
             }
+            // Before the rename, so that no other host ever sees our name with an age that makes it a leftover.
+            let touched = fsx::absent_as_none(fsx::touch(entry.path()))?;
             let private = Creator::current().private_name(&ingest, digest.hex())?;
-            if fsx::absent_as_none(fsx::rename(entry.path(), &private))?.is_some() {
+            let renamed = fsx::rename(entry.path(), &private);
+            if touched.is_some() && fsx::absent_as_none(renamed)?.is_some() {
                 return BlobWriter::resume(store, private, digest, size).map(Some);
             }
         }
@@ -236,6 +239,17 @@ impl BlobWriter {
             .set_permissions(read_only)
             .context("change mode of", &private)?;
         self.file.sync_all().context("flush", &private)?;
+        // What was hashed is what we wrote; the file may have got more from a host that took it for a leftover.
+        let got = self.file.metadata().context("stat", &private)?.len();
+        if got != self.size {
+            let expected = self.size;
+            return Err(Mismatch::Size {
+                object,
+                got,
+                expected,
+            }
+            .into());
+        }
         publish_file(&private, &self.published, self.size)?;
         self.private = None;
         Ok(())

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::UNIX_EPOCH;
 
 use coracle::base::digest::Digest;
 use coracle::base::fsx;
@@ -232,6 +233,42 @@ fn what_the_killed_leave_is_resumed_or_swept() {
         );
         writer.write_all(&bytes[written..]).expect("write");
         writer.commit().expect("the first half was the right one");
+    }
+}
+
+/// What was left long ago by a host that cannot be asked is ours once it has our name: no other host may take it for
+/// a leftover again. Should one do so and write on in it, that is noticed.
+#[test]
+fn what_is_gone_on_with_is_no_leftover_for_anybody() {
+    for spoiled in [false, true] {
+        let home = Home::new();
+        let store = home.open();
+        let lease = store.lease().expect("a lease");
+        let (digest, bytes) = big_blob();
+        let half = &bytes[..bytes.len() / 2];
+        let name = format!("{}.{}.1.1.0123456789abcdef", digest.hex(), "f".repeat(16));
+        let left = home.0.join("ingest").join(name);
+        std::fs::write(&left, half).expect("the store is ours");
+        fsx::set_changed(&left, 1_000_000_000, 0).expect("the file is ours");
+        let writer = lease.resume(&digest, bytes.len() as u64).expect("read");
+        let mut writer = writer.expect("found");
+        assert_eq!(writer.written(), half.len() as u64);
+        let files = fsx::read_dir(home.0.join("ingest")).expect("it is there");
+        let [file] = files.as_slice() else {
+            panic!("{files:?}");
+        };
+        let changed = file.metadata().and_then(|meta| meta.modified());
+        let age = changed.expect("it is there").duration_since(UNIX_EPOCH);
+        assert_ne!(age.expect("after 1970").as_secs(), 1_000_000_000);
+        writer.write_all(&bytes[half.len()..]).expect("write");
+        if spoiled {
+            let mut other = fsx::open_append(file.path()).expect("it is ours");
+            other.write_all(b"more").expect("write");
+        }
+        let committed = writer.commit();
+        assert_eq!(committed.is_ok(), !spoiled, "{committed:?}");
+        let is_here = store.has_blob(&digest, bytes.len() as u64);
+        assert_eq!(is_here.expect("read"), !spoiled);
     }
 }
 
