@@ -123,7 +123,11 @@ impl<'a> Remote<'a> {
             match ask(way) {
                 Ok(None) => {}
                 Err(error) if self.goes_on_after(way, &error) => {}
-                answer => return Ok(answer?),
+                answer => {
+                    // Also a tag that it was only asked about may be out of date there.
+                    way.has_served.fetch_or(answer.is_ok(), Ordering::Relaxed);
+                    return Ok(answer?);
+                }
             }
         }
         Ok(None)

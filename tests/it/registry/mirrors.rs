@@ -244,6 +244,29 @@ fn a_blob_of_other_bytes_is_had_from_the_registry_itself() {
     );
 }
 
+#[test]
+fn a_mirror_that_lags_behind_does_not_hide_what_is_locked() {
+    let mut old = Shelf::default();
+    let image = old.image(&[&layer("small", "old")]);
+    old.tag("1", &image);
+    let mirror = Server::start(move |asked, _| old.answer(asked));
+    let harbour = Harbour::new(honest(), &[]);
+    let pull = |flag: &str| harbour.pull().arguments([flag]).run();
+    pull("--lock=boat.lock").success();
+    let (host, copies) = (&harbour.upstream.host, &mirror.host);
+    harbour.configure(&format!(
+        "[[registry]]\nlocation = '{host}'\ninsecure = true\n
+         [[registry.mirror]]\nlocation = '{copies}/copies'\ninsecure = true\n"
+    ));
+    // By now the image here is the mirror's, which is asked for nothing but the digest of the tag.
+    pull("--verbose").success().complains(copies);
+    let before = objects(&mirror).len();
+    let said = pull("--locked=boat.lock").success();
+    said.complains("asking the registry itself for all of it");
+    assert_eq!(objects(&mirror).len(), before + 1);
+    harbour.has_image();
+}
+
 /// A server that shows everything only to one user.
 fn private(realm: &'static str) -> Server {
     let shelf = shelf();
