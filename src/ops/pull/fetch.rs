@@ -241,6 +241,10 @@ impl Fetch<'_> {
         if let Some(fault) = failure.unwrap_or_else(PoisonError::into_inner) {
             return Err(fault);
         }
+        // What was read to its end may still be being written, and that its writing failed stops the layers after it.
+        if let Some(error) = self.extraction.and_then(Extraction::take_failure) {
+            return Err(error.into());
+        }
         let read = self.read.into_inner();
         let read = read.unwrap_or_else(PoisonError::into_inner);
         let layers = resolved.manifest.layers.iter();
