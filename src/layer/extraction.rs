@@ -117,10 +117,8 @@ impl Extraction {
             entries: Entries::default(),
         };
         let size = read_each(reader, |entry, archive| reading.take(entry, archive));
-        if let Some(hand) = &mut reading.hand {
-            hand.pass_on();
-        }
-        match size {
+        let passed = reading.hand.as_mut().map_or(Ok(()), Hand::pass_on);
+        match size.and_then(|size| passed.map(|()| size)) {
             Ok(_) => Ok(ReadLayer {
                 entries: reading.entries,
                 source: reading.source,

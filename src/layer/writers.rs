@@ -5,6 +5,7 @@
 //! fifty thousand files waits for minutes. On a local file system nothing waits, and who
 //! has the content at hand writes it at once.
 
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -68,13 +69,29 @@ impl Drop for Writers {
     fn drop(&mut self) {
         self.to = None;
         for thread in self.threads.drain(..) {
-            let _a_panic_was_reported_where_it_happened = thread.join();
+            let _a_panic_ends_the_process_or_was_noted = thread.join();
         }
     }
 }
 
+/// Tells that a thread has died with a batch of which nobody knows how much was written.
+struct Mourner<'a>(&'a Deposit);
+
+impl Drop for Mourner<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail(died());
+        }
+    }
+}
+
+fn died() -> LayerError {
+    LayerError::Stream(io::Error::other("a thread that writes files has died"))
+}
+
 /// Takes batches until there will be no more. After a failure it goes on taking, so that nobody waits for room.
 fn write_all(from: &Mutex<Receiver<Batch>>, deposit: &Deposit) {
+    let _mourner = Mourner(deposit);
     loop {
         let next = from.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = next else {
@@ -98,15 +115,15 @@ impl Hand {
         read(&mut self.batch.content)?;
         self.batch.files.push((key, entry.clone(), is_prepared));
         if self.batch.files.len() >= FILES || self.batch.content.len() >= BATCH {
-            self.pass_on();
+            return self.pass_on();
         }
         Ok(())
     }
 
-    /// Hands over what was taken.
-    pub(super) fn pass_on(&mut self) {
+    /// Hands over what was taken; fails where nobody is left to take it.
+    pub(super) fn pass_on(&mut self) -> Result<(), LayerError> {
         let batch = std::mem::replace(&mut self.batch, Batch::new());
-        let _writers_that_died_have_told_why = self.to.send(batch);
+        self.to.send(batch).map_err(|_| died())
     }
 }
 
