@@ -8,6 +8,7 @@ use crate::base::path::HostPath;
 use crate::oci::platform::Platform;
 use crate::oci::source::Source;
 use crate::store::layout::Layout;
+use crate::store::site::if_usable;
 use crate::store::{Result, Store, read_document};
 
 /// What a name means here: an image, with all that it consists of.
@@ -67,20 +68,20 @@ impl Store {
             return Ok(Some(own));
         }
         for site in &self.sites {
-            if let Some(image) = read_document(&site.reference(source))? {
+            if let Some(image) = if_usable(read_document(&site.reference(source))) {
                 return Ok(Some(of_site(image, site)));
             }
         }
         Ok(None)
     }
 
-    /// All images, by name, with those of other stores that are not hidden by our own. A record that cannot be read is
-    /// an error.
+    /// All images, by name, with those of other stores that are not hidden by our own. A record of ours that cannot be
+    /// read is an error.
     pub fn images(&self) -> Result<Vec<ImageRecord>> {
         let mut images = self.own_images()?;
         for site in &self.sites {
-            for path in reference_files(site)? {
-                let image = read_document::<ImageRecord>(&path)?;
+            for path in reference_files(site).unwrap_or_default() {
+                let image = if_usable(read_document::<ImageRecord>(&path));
                 let is_new = |image: &ImageRecord| images.iter().all(|it| it.name != image.name);
                 if let Some(image) = image.filter(is_new) {
                     images.push(of_site(image, site));

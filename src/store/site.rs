@@ -17,7 +17,7 @@ use crate::store::{Result, Store, StoreError, check_format};
 const MAX_SITES: usize = 16;
 
 /// The layouts of the stores that the user's setting names, but for the one at `own`. A directory that is not there
-/// holds nothing yet.
+/// holds nothing yet, and one that is closed to us nothing for us.
 pub(super) fn named(own: &Layout) -> Result<Vec<Layout>> {
     let identity = |path: &Path| fsx::metadata(path).ok().map(|it| (it.dev(), it.ino()));
     let mut sites = Vec::new();
@@ -25,11 +25,22 @@ pub(super) fn named(own: &Layout) -> Result<Vec<Layout>> {
         let is_own = home == *own.home()
             || identity(&home).is_some() && identity(&home) == identity(own.home());
         let layout = Layout::new(home);
-        if !is_own && check_format(&layout)? {
+        let is_made = match check_format(&layout) {
+            // What another version made is not for us to judge.
+            Err(error @ StoreError::Format { .. }) => return Err(error),
+            checked => checked.unwrap_or(false),
+        };
+        if !is_own && is_made {
             sites.push(layout);
         }
     }
     Ok(sites)
+}
+
+/// What was `read` in another's store. What is closed or damaged there is as good as absent: whoever needs it has it
+/// from elsewhere, and could not mend it.
+pub(super) fn if_usable<T>(read: Result<Option<T>>) -> Option<T> {
+    read.unwrap_or(None)
 }
 
 /// Whether everybody may list and enter the directory `path`; of one that cannot be used nothing is taken.

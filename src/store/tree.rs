@@ -18,7 +18,7 @@ use crate::base::durable;
 use crate::base::fsx::{self, Context};
 use crate::base::path::HostPath;
 use crate::store::layout::tree_name;
-use crate::store::site::is_open;
+use crate::store::site::{if_usable, is_open};
 use crate::store::{DOCUMENT_LIMIT, Result, Store, document, read_document};
 
 /// How much a tree holds.
@@ -112,11 +112,11 @@ impl Store {
         }
         for site in &self.sites {
             let dir = site.tree(chain);
-            let Some(marker) = read_document::<Marker>(&marker_path(&dir))? else {
+            let Some(marker) = if_usable(read_document::<Marker>(&marker_path(&dir))) else {
                 continue;
             };
             // What is damaged or closed there is not ours to mend; it is made anew in our own store.
-            let is_sound = !marker.is_doubtful() || difference(&dir, &marker)?.is_none();
+            let is_sound = !marker.is_doubtful() || matches!(difference(&dir, &marker), Ok(None));
             if is_sound && is_open(&dir.join("rootfs")) {
                 return Ok(Some(Tree::of(&dir, &marker)));
             }

@@ -366,6 +366,41 @@ fn a_container_of_a_sites_image_goes_out_and_becomes_an_image_of_ones_own() {
         .mentions("damaged: 0");
 }
 
+/// A site that its owner closed, or whose documents are damaged, is as if it were empty.
+#[test]
+fn a_site_that_cannot_be_read_keeps_nobody_from_his_own() {
+    require!(Root);
+    let site = Small::new(&[&layer("file", "1")]);
+    let documents = |folder: &str| {
+        let all = snapshot(&site.store.join(folder)).into_iter();
+        all.map(|it| it.0)
+            .filter(|path| path.extension().is_some_and(|it| it == "json"))
+    };
+    let close = |folder: &str, mode: u32| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(site.store.join(folder), mode).expect("root may");
+    };
+    let pulls = || {
+        site.user(["images"]).run().success();
+        site.user(site.pulling(":1")).run().success();
+        site.user(["verify", &site.image()])
+            .run()
+            .success()
+            .mentions("damaged: 0");
+        site.user(["rmi", &site.image()]).run().success();
+        site.user(["gc"]).run().success();
+    };
+    for folder in ["", "refs", "trees"] {
+        close(folder, 0o700);
+        pulls();
+        close(folder, 0o755);
+    }
+    for path in documents("refs").chain(documents("trees")) {
+        std::fs::write(path, "{").expect("root writes");
+    }
+    pulls();
+}
+
 #[test]
 fn what_is_damaged_in_a_site_is_reported_and_stays() {
     require!(Root);
