@@ -12,7 +12,8 @@ use crate::trust::{Candidate, Form, MAX_CANDIDATE, MAX_CANDIDATES};
 
 /// What notation makes: signatures with certificates, in envelopes of their own.
 pub(super) const NOTATION_TYPE: &str = "application/vnd.cncf.notary.signature";
-/// Bytes of all signatures of one image; they are in memory together. One has about 10 KB.
+/// Bytes of all signatures of one image, with the manifests that hold them; they are in memory together. One has about
+/// 10 KB.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// A manifest that holds signatures, with as much of what it holds as was read.
@@ -103,6 +104,10 @@ impl<'a> Pile<'a> {
         {
             return self.useless(name, format!("it refers to another manifest, {subject}"));
         }
+        let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
+            return self.useless(name, too_much());
+        };
+        self.left = left;
         if manifest.layers.is_empty() {
             self.useless(name, "there is nothing in it");
         }
@@ -168,7 +173,7 @@ impl<'a> Pile<'a> {
             ));
         }
         let Some(left) = self.left.checked_sub(layer.size) else {
-            return useless(format!("all together have more than {MAX_BYTES} bytes"));
+            return useless(too_much());
         };
         let blob = read(layer).map_err(Loss::Fault)?;
         self.left = left;
@@ -187,6 +192,10 @@ impl<'a> Pile<'a> {
             self.candidates.push(candidate);
         }
     }
+}
+
+fn too_much() -> String {
+    format!("all together have more than {MAX_BYTES} bytes")
 }
 
 /// Whether a manifest is where only signatures are.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{BUNDLE, Port, base64, digest_of, payload};
+use super::{BUNDLE, EMPTY, Port, base64, digest_of, list, payload};
 use crate::registry::shelf::layer;
 use crate::trust::{digest, statement};
 
@@ -82,6 +82,30 @@ fn a_bundle_about_two_images_counts_for_each_and_for_no_other() {
     port.refuses(&format!("it is for other images, {a} and 1 more"));
     port.refer(&port.manifest, &port.bundle(&[&key], &[&a, &port.manifest]));
     port.pull().success();
+}
+
+/// Manifests count in what all signatures of an image may have together: they are in memory with what they hold.
+#[test]
+fn manifests_that_are_too_large_together() {
+    let port = Port::new();
+    let key = port.key("key");
+    port.demand(&[&key]);
+    let padding = " ".repeat(3 << 20);
+    port.change(|world| {
+        let config = world.shelf.put(EMPTY, b"{}");
+        for number in 0..6 {
+            let layer = world
+                .shelf
+                .put(BUNDLE, format!("{{\"{number}\":0}}").as_bytes());
+            let mut entry = world.shelf.manifest(json!({
+                "artifactType": BUNDLE, "config": config, "layers": [layer],
+                "annotations": {"padding": padding},
+            }));
+            entry["artifactType"] = json!(BUNDLE);
+            list(world, &port.manifest, entry);
+        }
+    });
+    port.refuses("all together have more than 16777216 bytes");
 }
 
 #[test]
