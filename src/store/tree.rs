@@ -193,6 +193,14 @@ fn marker_path(dir: &HostPath) -> HostPath {
     dir.join("tree.json")
 }
 
+/// Whether there is a marker in `dir`, or may be one: by a list of the directory, which a network file system asks its
+/// server for, while it may remember that a name was absent.
+fn has_marker(dir: &HostPath) -> bool {
+    let marker = marker_path(dir);
+    let is_marker = |entry: &std::fs::DirEntry| Some(&*entry.file_name()) == marker.file_name();
+    fsx::read_dir(dir).map_or(true, |entries| entries.iter().any(is_marker))
+}
+
 fn sidecar_digest(path: &HostPath) -> Result<Option<Digest>> {
     let bytes = fsx::read_if_there(path, DOCUMENT_LIMIT.saturating_mul(64))?;
     Ok(bytes.map(|bytes| Digest::of(&bytes)))
@@ -250,7 +258,16 @@ impl StagingTree {
         fsx::write_private(marker_path(&dir), &document(&marker), 0o644)?;
         self.store.open_tree(&dir)?;
         let published = self.store.layout.tree(chain);
-        let renamed = fsx::rename(&dir, &published);
+        let mut renamed = fsx::rename(&dir, &published);
+        if renamed
+            .as_ref()
+            .is_err_and(fsx::PathError::is_already_there)
+            && !has_marker(&published)
+        {
+            // What lost its marker, to a user or a file system, is no tree, and would be in the way for good.
+            self.store.discard_tree(chain)?;
+            renamed = fsx::rename(&dir, &published);
+        }
         if renamed.is_ok() {
             self.private = None;
             fsx::sync_dir(self.store.layout.trees())?;

@@ -309,6 +309,22 @@ fn another_format_is_refused() {
 }
 
 #[test]
+fn what_lost_its_marker_gives_way_to_a_tree() {
+    let home = Home::new();
+    let store = home.open();
+    let image = pull(&store, "alpine", "one");
+    let marker = home
+        .content()
+        .into_iter()
+        .find(|path| path.ends_with("/tree.json"));
+    std::fs::remove_file(home.0.join(marker.expect("a tree has a marker"))).expect("it is ours");
+    assert!(store.tree(&image.chain).expect("read").is_none());
+    pull(&store, "alpine", "one");
+    assert_eq!(store.examine_tree(&image.chain).expect("read"), None);
+    assert_eq!(store.sweep().expect("sweep").removed, []);
+}
+
+#[test]
 fn damage_is_seen_and_set_right() {
     let home = Home::new();
     let store = home.open();
