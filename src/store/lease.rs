@@ -76,7 +76,7 @@ impl Lease {
             return Ok(());
         }
         let mut writer = BlobWriter::create(&self.store, digest, size)?;
-        let path = self.store.blob_path(digest);
+        let path = self.store.layout.blob(digest);
         let written = writer.write_all(bytes);
         written.map_err(|error| StoreError::from_io(error, "write", &path))?;
         writer.commit()

@@ -62,7 +62,7 @@ impl Spool {
             .set_permissions(read_only)
             .context("change mode of", &private)?;
         self.file.sync_all().context("flush", &private)?;
-        publish_file(&private, &self.store.blob_path(&digest), self.written)?;
+        publish_file(&private, &self.store.layout.blob(&digest), self.written)?;
         self.private = None;
         Ok((digest, self.written))
     }

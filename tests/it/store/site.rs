@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use coracle::base::digest::Digest;
 use serde_json::Value;
 
 use crate::registry::server::Server;
@@ -430,4 +431,25 @@ fn what_is_damaged_in_a_site_is_reported_and_stays() {
     assert!(blob.exists());
     site.user(["rmi", "own:1"]).run().success();
     assert!(blob.exists());
+}
+
+/// Leaves the first bytes of a blob in that store.
+fn cut(store: &Path, bytes: &[u8]) {
+    let blob = store.join("blobs/sha256").join(Digest::of(bytes).hex());
+    std::fs::set_permissions(&blob, std::fs::Permissions::from_mode(0o644)).expect("root may");
+    std::fs::write(&blob, &bytes[..100]).expect("root writes");
+}
+
+#[test]
+fn what_is_imported_goes_into_the_own_store_though_a_site_has_a_part_of_it() {
+    require!(Root);
+    let old = layer("old", "1");
+    let site = Small::new(&[&old]);
+    cut(&site.store, &old);
+    let before = snapshot(&site.store);
+    let import = site.user(["-q", "import", "-", "own/made:1"]).input(&*old);
+    import.run().success();
+    assert_eq!(snapshot(&site.store), before);
+    let verify = site.user(["verify", "own/made:1"]).run().success();
+    verify.mentions("damaged: 0");
 }
