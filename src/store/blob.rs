@@ -1,5 +1,6 @@
 //! Blobs: manifests, configs and layers as served, named by their content.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -16,14 +17,19 @@ use crate::store::{Result, Store, StoreError, sweep};
 const CHUNK: usize = 256 * 1024;
 
 impl Store {
-    /// Where the blob lies, in this store or one of those beside it, should it be here.
+    /// Where the blob lies, in this store or one of those beside it, should it be here. Of several files the longest one
+    /// is whole, as [`Store::has_blob`] says of one of the right size: what a power cut leaves is shorter.
     pub fn blob_path(&self, digest: &Digest) -> HostPath {
-        let mut paths = self.places().map(|place| place.blob(digest));
-        let is_there = |path: &HostPath| fsx::metadata(path).is_ok_and(|meta| meta.is_file());
-        match self.sites.is_empty() {
-            true => self.layout.blob(digest),
-            false => paths.find(is_there).unwrap_or(self.layout.blob(digest)),
+        let own = self.layout.blob(digest);
+        if self.sites.is_empty() {
+            return own;
         }
+        let length = |path: &HostPath| {
+            let meta = fsx::metadata(path).ok().filter(std::fs::Metadata::is_file);
+            Reverse(meta.map(|meta| meta.len()))
+        };
+        let paths = self.places().map(|place| place.blob(digest));
+        paths.min_by_key(length).unwrap_or(own)
     }
 
     /// Whether a blob of this digest and `size` (bytes) is here. A file of another

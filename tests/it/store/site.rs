@@ -453,3 +453,16 @@ fn what_is_imported_goes_into_the_own_store_though_a_site_has_a_part_of_it() {
     let verify = site.user(["verify", "own/made:1"]).run().success();
     verify.mentions("damaged: 0");
 }
+
+#[test]
+fn a_blob_that_is_cut_short_in_the_own_store_is_read_from_a_site() {
+    require!(Root);
+    let old = layer("old", "1");
+    let site = Small::new(&[&old]);
+    // Pulled where the site is not known.
+    let pull = site.user(site.pulling(":1")).env("CORACLE_STORES", "");
+    pull.run().success();
+    cut(&site.sandbox.store(), &old);
+    let save = site.user(["save", "-o", "saved.tar", &site.image()]);
+    save.run().success();
+}
