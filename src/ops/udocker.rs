@@ -92,12 +92,12 @@ pub fn load(dir: &HostPath, reach: &Reach, progress: &dyn Progress) -> Result<Ou
         return Err(UdockerError::NoRepository(dir.clone()).into());
     }
     let store = Store::open(reach.home.clone())?;
-    let mut tags = Vec::new();
-    find_tags(&repos, MAX_DEPTH, &mut tags)?;
     let mut outcome = Outcome {
         containers: containers(dir),
         ..Outcome::default()
     };
+    let mut tags = Vec::new();
+    find_tags(&repos, MAX_DEPTH, &mut tags, &mut outcome.failed)?;
     for tag in tags {
         let name = name_of(&repos, &tag);
         match one(&store, &tag, &name, reach, progress) {
@@ -114,23 +114,39 @@ pub fn load(dir: &HostPath, reach: &Reach, progress: &dyn Progress) -> Result<Ou
     Ok(outcome)
 }
 
-/// The directories of tags below `dir`, in the order of their names.
-fn find_tags(dir: &HostPath, depth: usize, tags: &mut Vec<HostPath>) -> Result<(), BoxFault> {
-    let mut entries = fsx::read_dir(dir)?;
+/// The directories of tags below `dir`, in the order of their names, and why others may have some that nobody sees.
+fn find_tags(
+    dir: &HostPath,
+    depth: usize,
+    tags: &mut Vec<HostPath>,
+    failed: &mut Vec<BoxFault>,
+) -> Result<(), UdockerError> {
+    let mut entries = match fsx::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            failed.push(error.into());
+            return Ok(());
+        }
+    };
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = dir.join(entry.file_name());
         // Not through links, which could lead in circles.
-        if !entry.file_type().context("stat", &path)?.is_dir() {
-            continue;
+        match entry.file_type().context("stat", &path) {
+            Ok(kind) if kind.is_dir() => {}
+            Ok(_) => continue,
+            Err(error) => {
+                failed.push(error.into());
+                continue;
+            }
         }
         if fsx::symlink_metadata(path.join("TAG")).is_ok() {
             tags.push(path);
         } else if depth > 0 {
-            find_tags(&path, depth - 1, tags)?;
+            find_tags(&path, depth - 1, tags, failed)?;
         }
-        if tags.len() > MAX_TAGS {
-            return Err(UdockerError::TooMany(dir.clone()).into());
+        if tags.len() + failed.len() > MAX_TAGS {
+            return Err(UdockerError::TooMany(dir.clone()));
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! `load --from-udocker` reads what the real udocker keeps, and says by name what of it udocker has broken.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -131,6 +133,21 @@ fn what_is_damaged_is_named_and_the_rest_is_loaded() {
     let output = load(&sandbox, &repository).run().exits(1).prints("");
     output.complains("cannot load udocker's image `site/layered:1`");
     sandbox.coracle(["images", "-q"]).run().success().prints("");
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_stops_no_other() {
+    require!(Fixtures);
+    let sandbox = Sandbox::new();
+    let repository = copied(&sandbox);
+    let closed = repository.join("repos/boats");
+    let modes = |mode| std::fs::set_permissions(&closed, Permissions::from_mode(mode));
+    modes(0).expect("root may");
+    let output = load(&sandbox, &repository).run().exits(1);
+    modes(0o755).expect("root may");
+    let output = output.complains("repos/boats`").complains("denied");
+    let others: Vec<_> = LOADED.lines().skip(1).collect();
+    output.prints(&others.join("\n"));
 }
 
 #[test]
