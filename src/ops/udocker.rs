@@ -29,6 +29,8 @@ use crate::store::Store;
 const MAX_DEPTH: usize = 16;
 /// The most names and tags, far above those of any user.
 const MAX_TAGS: usize = 10_000;
+/// The longest id of a layer, in bytes, as long as a digest by SHA-512; those that Docker makes have 64.
+const MAX_ID: usize = 128;
 /// What `pull` keeps the manifest in.
 const MANIFEST: &str = "manifest";
 /// Where `load` keeps the config.
@@ -56,6 +58,8 @@ enum UdockerError {
     Unfinished(HostPath),
     #[error("`{0}`, of which it consists, is no file or a link to none: udocker lost it")]
     NoFile(HostPath),
+    #[error("`{path}` names a layer `{id}`, expected its id: hexadecimal digits")]
+    NoId { path: HostPath, id: String },
     #[error("`{path}` cannot be read")]
     Malformed {
         path: HostPath,
@@ -228,8 +232,13 @@ fn of_manifest(tag: &HostPath) -> Result<Local, BoxFault> {
 
 /// The image that `load` or `import` made, given the manifest that it lacks.
 fn of_ancestry(tag: &HostPath) -> Result<Local, BoxFault> {
-    let mut ids: Vec<String> = parse(&tag.join("ancestry"))?;
+    let path = tag.join("ancestry");
+    let mut ids: Vec<String> = parse(&path)?;
     require_few_layers(ids.len())?;
+    if let Some(id) = ids.iter().find(|id| !is_id(id)) {
+        let id = id.escape_debug().take(MAX_ID).collect();
+        return Err(UdockerError::NoId { path, id }.into());
+    }
     let uppermost = ids.first().cloned().unwrap_or_default();
     ids.reverse();
     let (mut layers, mut diff_ids, mut parts) = (Vec::new(), Vec::new(), HashMap::new());
@@ -260,6 +269,11 @@ fn of_ancestry(tag: &HostPath) -> Result<Local, BoxFault> {
         }
     };
     Ok(docker::assemble(config, &layers, parts))
+}
+
+/// Whether a layer may be called so: its files are called after it, and another name could lead anywhere.
+fn is_id(id: &str) -> bool {
+    (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The config of an image that was loaded, byte by byte, if it speaks of so many layers. The file that it is a link to

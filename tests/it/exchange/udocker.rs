@@ -151,6 +151,22 @@ fn a_directory_that_cannot_be_read_stops_no_other() {
 }
 
 #[test]
+fn a_layer_that_is_named_as_a_path_is_refused() {
+    require!(Fixtures);
+    let sandbox = Sandbox::new();
+    let repository = copied(&sandbox);
+    let place = repository.join("repos/imported/1");
+    // It would be there.
+    let files = std::fs::read_dir(&place).expect("it is there");
+    let mut files = files.map(|entry| entry.expect("readable").path());
+    let found = files.find(|path| path.to_string_lossy().ends_with(".layer"));
+    std::fs::copy(found.expect("a layer"), repository.join("x.layer")).expect("root writes");
+    std::fs::write(place.join("ancestry"), "[\"../../../x\"]").expect("root writes");
+    let output = load(&sandbox, &repository).run().exits(1);
+    output.complains("names a layer `../../../x`, expected its id");
+}
+
+#[test]
 fn what_is_no_repository_is_refused() {
     require!(Fixtures);
     let sandbox = Sandbox::new();
