@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::error::Error;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +22,7 @@ use crate::layer::{self, Extraction, LayerError, ReadLayer};
 use crate::oci::descriptor::Descriptor;
 use crate::ops::pull::origin::{Origin, blob_error};
 use crate::ops::pull::resolve::Resolved;
-use crate::store::{BlobWriter, Lease};
+use crate::store::{BlobWriter, Lease, StoreError};
 
 /// The layers that were read, by digest.
 pub(in crate::ops) type Layers = HashMap<Digest, ReadLayer>;
@@ -95,7 +96,8 @@ struct Fetch<'a> {
     progress: &'a dyn Progress,
     algorithms: HashMap<Digest, Algorithm>,
     stopped: AtomicBool,
-    failure: Mutex<Option<BoxFault>>,
+    /// The first, and the layer that it came of.
+    failure: Mutex<Option<(Descriptor, BoxFault)>>,
     read: Mutex<HashMap<Digest, Outcome>>,
 }
 
@@ -117,7 +119,8 @@ impl Fetch<'_> {
                 let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
                 // Of a disk that failed under one of them, all layers complain.
                 let reason = self.extraction.and_then(Extraction::take_failure);
-                first.get_or_insert(reason.map_or(fault, BoxFault::from));
+                let fault = reason.map_or(fault, BoxFault::from);
+                first.get_or_insert((layer.clone(), fault));
                 self.stopped.store(true, Ordering::Relaxed);
             }
         }
@@ -235,28 +238,58 @@ impl Fetch<'_> {
         }
     }
 
+    /// What is behind the `fault` of reading `layer`: where it is a blob of the store that is damaged, as a power cut or
+    /// a failing disk leaves it, all those of the image are taken out that are.
+    fn explain(&self, layer: &Descriptor, fault: BoxFault, resolved: &Resolved) -> BoxFault {
+        if fault.kind() != Kind::Integrity {
+            return fault;
+        }
+        let Some(damage) = self.discard_if_damaged(layer) else {
+            return fault;
+        };
+        for other in &resolved.manifest.layers {
+            let _one_is_told_of = self.discard_if_damaged(other);
+        }
+        damage.into()
+    }
+
+    /// Hashes a layer that the store has, and takes it out where it is damaged.
+    fn discard_if_damaged(&self, layer: &Descriptor) -> Option<Discarded> {
+        let store = self.lease.store();
+        match store.verify_blob(&layer.digest, layer.size) {
+            Err(damage @ StoreError::Mismatch(_)) => {
+                store.discard_blob(&layer.digest).ok()?;
+                Some(Discarded(damage))
+            }
+            // Where it cannot be read, or is not there, nothing is known against it.
+            _ => None,
+        }
+    }
+
     /// Compares every diffID.
     fn finish(self, resolved: &Resolved) -> Result<Layers, BoxFault> {
-        let failure = self.failure.into_inner();
-        if let Some(fault) = failure.unwrap_or_else(PoisonError::into_inner) {
-            return Err(fault);
+        let failure = self.failure.lock().map(|mut first| first.take());
+        if let Some((layer, fault)) =
+            failure.unwrap_or_else(|poisoned| poisoned.into_inner().take())
+        {
+            return Err(self.explain(&layer, fault, resolved));
         }
         // What was read to its end may still be being written, and that its writing failed stops the layers after it.
         if let Some(error) = self.extraction.and_then(Extraction::take_failure) {
             return Err(error.into());
         }
-        let read = self.read.into_inner();
-        let read = read.unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = std::mem::take(&mut *read);
         let layers = resolved.manifest.layers.iter();
         for (layer, expected) in layers.zip(&resolved.config.rootfs.diff_ids) {
             let (_, got) = read.get(&layer.digest).ok_or_else(died)?;
             if got != expected {
-                return Err(Mismatch::Content {
+                let mismatch = Mismatch::Content {
                     object: format!("uncompressed layer {}", layer.digest),
                     got: got.clone(),
                     expected: expected.clone(),
-                }
-                .into());
+                };
+                return Err(self.explain(layer, mismatch.into(), resolved));
             }
         }
         let layers = read.into_iter();
@@ -264,6 +297,27 @@ impl Fetch<'_> {
             .filter_map(|(digest, (layer, _))| Some((digest, layer?)))
             .collect())
     }
+}
+
+/// A blob that the store had and that was not what it should be; it has been taken out.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Discarded(StoreError);
+
+impl Fault for Discarded {
+    fn kind(&self) -> Kind {
+        self.0.kind()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        self.0.hints()
+    }
+}
+
+/// Whether what failed was a damaged blob of the store, which is gone now, so that the same may succeed.
+pub(super) fn is_of_store(fault: &dyn Fault) -> bool {
+    let error: &(dyn Error + 'static) = fault;
+    error.is::<Discarded>()
 }
 
 fn died() -> BoxFault {

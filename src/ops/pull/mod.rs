@@ -240,7 +240,14 @@ struct Work<'a> {
 impl Work<'_> {
     fn pull(&self) -> Result<PulledImage, BoxFault> {
         let origin = origin::open(&self.source, self.store, self.reach, self.progress)?;
-        match self.bring_if_changed(&*origin) {
+        let mut brought = self.bring_if_changed(&*origin);
+        if let Err(fault) = &brought
+            && fetch::is_of_store(&**fault)
+        {
+            self.progress.warn(&format!("{fault}: fetching it anew"));
+            brought = self.bring_if_changed(&*origin);
+        }
+        match brought {
             // A mirror may lie, or lag behind, and what an earlier pull left may be damaged; what the registry itself says
             // has the last word.
             Err(fault) if fault.kind() == Kind::Integrity && origin.doubt() => {

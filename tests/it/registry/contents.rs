@@ -1,7 +1,7 @@
 //! What registries hold beside plain images, pulled from end to end: embedded content, indexes in indexes, attestations,
 //! artifacts, images without layers and with one layer twice, sha512.
 
-use coracle::base::digest::Algorithm;
+use coracle::base::digest::{Algorithm, Digest};
 use coracle::oci::media::{OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use serde_json::{Value, json};
 
@@ -370,4 +370,38 @@ fn a_plain_layer_with_addresses_is_never_had_from_there() {
         .exits(1)
         .complains("has no blob");
     assert!(maker.asked().is_empty());
+}
+
+/// What a failing disk or a power cut made of blobs that are here is found by the pull that reads them, which fetches
+/// all of them anew.
+#[test]
+fn blobs_that_are_damaged_here_are_fetched_anew() {
+    // Layers are read for a tree, or only compared with the one that is here.
+    for lost in ["refs", "trees"] {
+        let mut shelf = Shelf::default();
+        let layers = ["a", "b", "c"].map(|name| layer(name, &"boat ".repeat(1000)));
+        let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+        let image = shelf.image(&layers);
+        let harbour = Harbour::of(shelf, &image);
+        harbour.pull(":1").success();
+        let store = harbour.sandbox.store();
+        let blobs = store.join("blobs/sha256");
+        for bytes in &layers[1..] {
+            let path = blobs.join(Digest::of(bytes).hex());
+            let mut damaged = bytes.to_vec();
+            damaged[bytes.len() / 2] ^= 1;
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+            std::fs::set_permissions(&path, mode).expect("root may");
+            std::fs::write(&path, damaged).expect("root writes");
+        }
+        std::fs::remove_dir_all(store.join(lost)).expect("root may");
+        let before = harbour.asked().len();
+        let said = harbour.pull(":1").success();
+        said.complains("fetching it anew");
+        let asked = harbour.asked().split_off(before);
+        let blobs = asked.iter().filter(|path| path.contains("/blobs/"));
+        // The config twice, and the two layers.
+        assert_eq!(blobs.count(), 4, "{asked:?}");
+        harbour.is_whole(":1");
+    }
 }
