@@ -261,7 +261,8 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Leaves the bytes for a later attempt, in this or another process, to go on from.
+    /// Leaves the bytes for another process to go on from, once this one has ended: until then its name says that it
+    /// may be at work on them.
     pub fn suspend(mut self) {
         self.private = None;
     }

@@ -126,6 +126,13 @@ impl Fetch<'_> {
         }
     }
 
+    /// Whether all was stopped because some bytes were wrong.
+    fn is_in_doubt(&self) -> bool {
+        let first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = first.as_ref();
+        first.is_some_and(|(_, fault)| fault.kind() == Kind::Integrity)
+    }
+
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed) || self.extraction.is_some_and(Extraction::is_stopped)
     }
@@ -196,7 +203,9 @@ impl Fetch<'_> {
                 Ok(writer.commit()?)
             }
             Err(fault) => {
-                if fault.kind() == Kind::Network {
+                // Whose bytes are wrong once may have sent more of the kind. If all is asked for again, this process does
+                // so, and would leave the half beside the whole.
+                if fault.kind() == Kind::Network && !self.is_in_doubt() {
                     writer.suspend();
                 }
                 Err(fault)
