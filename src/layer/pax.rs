@@ -97,7 +97,8 @@ impl Pax {
     }
 }
 
-fn once<T>(what: &'static str, place: &mut Option<T>, value: T) -> Result<(), Lie> {
+/// Fills `place`, which must be empty: of two values readers differ in which one counts.
+pub(super) fn once<T>(what: &'static str, place: &mut Option<T>, value: T) -> Result<(), Lie> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(Lie::Twice(what)),

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use crate::layer::entry::{Entry, EntryKind, Extensions, MAX_PATH};
 use crate::layer::error::{LayerError, Lie, printable};
 use crate::layer::header::{BLOCK, Header};
-use crate::layer::pax::Pax;
+use crate::layer::pax::{Pax, once};
 
 /// The largest PAX header, in bytes.
 pub const MAX_PAX: u64 = 1 << 20;
@@ -166,15 +166,15 @@ impl<R: Read> Archive<R> {
             b'x' => {
                 let block = self.metadata("PAX header", size, MAX_PAX)?;
                 let pax = Pax::parse(&block).map_err(lies)?;
-                put_once("a PAX header", &mut extensions.pax, pax).map_err(lies)
+                once("a PAX header", &mut extensions.pax, pax).map_err(lies)
             }
             b'L' => {
                 let name = self.long_text("long name", size)?;
-                put_once("a long name", &mut extensions.long_name, name).map_err(lies)
+                once("a long name", &mut extensions.long_name, name).map_err(lies)
             }
             b'K' => {
                 let link = self.long_text("long link", size)?;
-                put_once("a long link", &mut extensions.long_link, link).map_err(lies)
+                once("a long link", &mut extensions.long_link, link).map_err(lies)
             }
             // Global headers hold comments, such as git's commit; containerd ignores them too.
             _ => self.metadata("global PAX header", size, MAX_PAX).map(drop),
@@ -312,11 +312,4 @@ pub(super) fn most_metadata(entries: u64) -> u64 {
 fn at(position: u64, lie: Lie) -> LayerError {
     let place = format!("byte {position} of the archive");
     LayerError::Input { place, lie }
-}
-
-fn put_once<T>(what: &'static str, place: &mut Option<T>, value: T) -> Result<(), Lie> {
-    match place.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(Lie::Twice(what)),
-    }
 }
