@@ -294,12 +294,21 @@ pub fn user_config() -> Option<HostPath> {
     user_file("coracle/config.toml")
 }
 
+/// The caller's home: `$HOME`, and where a job has none, what passwd(5) says of his user.
+pub fn home() -> Option<HostPath> {
+    let listed = || {
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
+        Some(user.ok()??.dir.into_os_string())
+    };
+    real(HOME).or_else(listed).map(HostPath::new)
+}
+
 /// The file `name` of the user's configuration: below `$XDG_CONFIG_HOME`, else below `~/.config`. XDG Base Directory
 /// Specification, "Environment variables": a relative path there is no path.
 pub fn user_file(name: &str) -> Option<HostPath> {
     let named = real(XDG_CONFIG_HOME).map(HostPath::new);
     let named = named.filter(|dir| dir.is_absolute());
-    let default = || Some(HostPath::new(real(HOME)?).join(".config"));
+    let default = || Some(home()?.join(".config"));
     let dir = named.or_else(default)?;
     Some(dir.join(name))
 }

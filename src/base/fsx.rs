@@ -147,11 +147,13 @@ pub fn open_append(path: impl AsRef<Path>) -> Result<File> {
 
 /// Reads a whole file of at most `limit` bytes; a larger one is an error.
 pub fn read(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
-    let path = path.as_ref();
+    read_opened(open(&path)?, path.as_ref(), limit)
+}
+
+fn read_opened(file: File, path: &Path, limit: u64) -> Result<Vec<u8>> {
     // Most files read here are smaller, and this saves them a read for every doubling.
     let mut bytes = Vec::with_capacity(4096);
-    open(path)?
-        .take(limit + 1)
+    file.take(limit + 1)
         .read_to_end(&mut bytes)
         .context("read", path)?;
     if bytes.len() as u64 > limit {
@@ -350,13 +352,32 @@ pub fn write_if_different(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Re
         .inspect_err(|_| drop(remove_file(&private)))
 }
 
-/// As [`read`], for a place at which anybody may have put anything: what is no regular file is an error. Opening a
-/// pipe would wait for ever. fifo(7).
+/// As [`read`], for a place at which anybody may have put anything: what is no regular file is an error. A pipe is not
+/// waited for. fifo(7).
 pub fn read_regular(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    match metadata(path)?.is_file() {
-        true => read(path, limit),
+    let mut options = fs::OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    let file = options.open(path).context("open", path)?;
+    match file.metadata().context("stat", path)?.is_file() {
+        true => read_opened(file, path, limit),
         false => Err(io::Error::other("not a regular file")).context("read", path),
+    }
+}
+
+/// As [`read_regular`], with `None` where nothing has that name. Behind a link that leads nowhere, such as to a file
+/// server that is not mounted, something is meant to be: that is an error.
+pub fn read_regular_if_there(path: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>> {
+    let path = path.as_ref();
+    let lies_behind_a_link = || {
+        let nearest = path
+            .ancestors()
+            .find_map(|above| fs::symlink_metadata(above).ok());
+        nearest.is_some_and(|meta| meta.is_symlink())
+    };
+    match read_regular(path, limit) {
+        Err(error) if error.is_not_found() && !lies_behind_a_link() => Ok(None),
+        read => read.map(Some),
     }
 }
 

@@ -57,7 +57,7 @@ enum Key {
 impl Containers {
     /// Reads the file at `path`; `None` where there is none.
     pub(super) fn read(path: &HostPath) -> Result<Option<Containers>, TrustError> {
-        let bytes = fsx::read_if_there(path, FILE_LIMIT).map_err(TrustError::File)?;
+        let bytes = fsx::read_regular_if_there(path, FILE_LIMIT).map_err(TrustError::File)?;
         bytes
             .map(|bytes| Containers::parse(&bytes, path))
             .transpose()

@@ -97,7 +97,7 @@ enum Key {
 impl TrustFile {
     /// Reads the file at `path`; `None` where there is none.
     pub(super) fn read(path: &HostPath, whose: Whose) -> Result<Option<TrustFile>, TrustError> {
-        let bytes = fsx::read_if_there(path, FILE_LIMIT).map_err(TrustError::File)?;
+        let bytes = fsx::read_regular_if_there(path, FILE_LIMIT).map_err(TrustError::File)?;
         bytes
             .map(|bytes| TrustFile::parse(&bytes, path, whose))
             .transpose()
@@ -226,7 +226,7 @@ impl Entry {
 
 /// Reads a key that a policy names.
 pub(super) fn read_key(path: &HostPath) -> Result<TrustedKey, TrustError> {
-    let bytes = fsx::read(path, MAX_KEY as u64).map_err(TrustError::File)?;
+    let bytes = fsx::read_regular(path, MAX_KEY as u64).map_err(TrustError::File)?;
     TrustedKey::from_pem(&bytes).map_err(|error| bad_key(path, "", &error))
 }
 

@@ -82,7 +82,7 @@ impl Places {
     /// The places of this host and user. XDG Base Directory Specification; containers-policy.json(5), which knows
     /// `$HOME/.config` and no variable.
     pub fn of_host() -> Places {
-        let home = env::real(env::HOME).map(HostPath::new);
+        let home = env::home();
         Places {
             system: HostPath::new(SYSTEM),
             user: env::user_file("coracle/trust.toml"),

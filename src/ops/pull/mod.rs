@@ -17,8 +17,11 @@ pub(super) mod resolve;
 mod room;
 mod unpulled;
 
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
+
 use crate::base::fault::{BoxFault, Fault, Kind};
-use crate::base::fsx::{self, Context};
+use crate::base::fsx;
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::oci::platform::Platform;
@@ -223,9 +226,11 @@ fn is_current(source: &Source, record: &ImageRecord) -> Result<bool, BoxFault> {
         Source::OciDir { dir, .. } => dir.join("index.json"),
         Source::OciArchive { file, .. } | Source::DockerArchive { file, .. } => file.clone(),
     };
-    let changed = fsx::metadata(&path)?.modified().context("stat", &path)?;
+    // Not the time of its content, which an older file that takes its place brings along. stat(2), `st_ctime`.
+    let changed = u64::try_from(fsx::metadata(&path)?.ctime()).unwrap_or(0);
     let pulled = humantime::parse_rfc3339_weak(&record.pulled);
-    Ok(pulled.is_ok_and(|pulled| changed < pulled))
+    let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(changed));
+    Ok(pulled.is_ok_and(|pulled| changed.is_some_and(|changed| changed < pulled)))
 }
 
 /// One pull.
@@ -291,7 +296,10 @@ impl Work<'_> {
         let Some(mut record) = self.store.image(&self.source)? else {
             return Ok(None);
         };
-        if !fits(&record, self.reach.platform.as_ref()) || !self.is_complete(&record)? {
+        // Another platform may have been asked for at that time.
+        let host = Platform::host();
+        let wanted = self.reach.platform.as_ref().unwrap_or(&host);
+        if !fits(&record, Some(wanted)) || !self.is_complete(&record)? {
             return Ok(None);
         }
         if origin.target_digest()?.as_ref() != Some(&record.target) {

@@ -167,7 +167,11 @@ impl Registries {
             let (prefix, location) = text.split_once('=').unwrap_or((HUB, text));
             let (prefix, location) = (prefix.trim(), location.trim());
             let wrong = |what| RegistriesError::Setting {
-                text: text.escape_debug().take(255).collect(),
+                // Who writes credentials there has them in no message.
+                text: match text.rsplit_once('@') {
+                    Some((_, rest)) => format!("…@{}", rest.escape_debug()),
+                    None => text.escape_debug().take(255).collect(),
+                },
                 what,
             };
             let location = file::location(location).map_err(wrong)?;

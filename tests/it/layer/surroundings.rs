@@ -143,7 +143,7 @@ fn staging_on_another_file_system() {
     output
         .exits(1)
         .complains(".coracle")
-        .complains("cross-device link");
+        .complains("ross-device link");
     target.assert_nothing_left();
 }
 
