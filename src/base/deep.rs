@@ -12,7 +12,7 @@ use std::path::Path;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY
@@ -57,8 +57,12 @@ fn enter(here: &OwnedFd, name: &CString) -> nix::Result<OwnedFd> {
     }
 }
 
-/// Removes what is no directory, and lists the others.
+/// Removes what is no directory, and lists the others. A directory that its owner may not change is opened up first.
 fn empty(here: &OwnedFd) -> nix::Result<Vec<CString>> {
+    let mode = Mode::from_bits_truncate(fstat(here)?.st_mode);
+    if !mode.contains(Mode::S_IRWXU) {
+        fchmod(here, Mode::S_IRWXU)?;
+    }
     let mut names = Vec::new();
     for entry in Dir::openat(here, ".", DIRECTORY, Mode::empty())?.iter() {
         let name = entry?.file_name().to_owned();

@@ -310,21 +310,29 @@ fn open_up(top: &Path) -> Result<()> {
     let mut first = Ok(());
     let mut todo = vec![top.to_owned()];
     while let Some(dir) = todo.pop() {
-        let Ok(meta) = fs::symlink_metadata(&dir) else {
-            continue;
-        };
-        if !meta.is_dir() {
-            continue;
-        }
         // One that is gone hinders nobody.
-        first = first.and(absent_as_none(set_mode(&dir, 0o700)).map(drop));
-        for entry in read_dir(&dir).unwrap_or_default() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        let opened = absent_as_none(open_up_one(&dir, &mut todo));
+        first = first.and(opened.map(drop));
+    }
+    first
+}
+
+/// The same for one directory; adds those below it to `todo`.
+fn open_up_one(dir: &Path, todo: &mut Vec<PathBuf>) -> Result<()> {
+    if !symlink_metadata(dir)?.is_dir() {
+        return Ok(());
+    }
+    let opened = set_mode(dir, 0o700);
+    let mut list = || {
+        for entry in read_dir(dir)? {
+            if entry.file_type().context("stat", entry.path())?.is_dir() {
                 todo.push(entry.path());
             }
         }
-    }
-    first
+        Ok(())
+    };
+    let listed = list();
+    opened.and(listed)
 }
 
 /// Creates or overwrites a file with permission bits `mode`; for trees that only we see yet.

@@ -105,7 +105,10 @@ fn assert_explained(struck: &Struck, words: &[&str], told: &str) {
         words.iter().any(|word| said.contains(word)),
         "no reason: {told}"
     );
-    let has_object = said.contains("`/") || said.contains("cannot read ");
+    // What was tried with sub-ids is told by the container.
+    let has_object = ["`/", "cannot read ", "sub-ids"]
+        .iter()
+        .any(|it| said.contains(it));
     assert!(has_object, "no path: {told}");
     if words[0].contains("space") || words[0].contains("quota") {
         assert!(said.contains("CORACLE_HOME"), "no way out: {told}");
