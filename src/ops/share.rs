@@ -134,8 +134,14 @@ fn join(
     reach: &Reach,
     progress: &dyn Progress,
 ) -> Result<ExitCode, Stop> {
-    check(ready, request, living).map_err(Stop::Failed)?;
     let (mode, pid) = (living.mode, living.pid);
+    check(ready, request, living).map_err(|fault| {
+        // Who has just ended has nothing of what was looked for.
+        match fsx::metadata(format!("/proc/{pid}/root")) {
+            Ok(_) => Stop::Failed(fault),
+            Err(_) => Stop::NotHere(format!("process {pid} has ended")),
+        }
+    })?;
     progress.note(&format!("engine {}, beside process {pid}", mode.name()));
     let engine = engine(mode, &reach.home, Circumstances::default()).map_err(Stop::Failed)?;
     let container = ready.subject.container.as_ref();
