@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::engine::{Stage, check};
-use crate::support::{Sandbox, fixture, require};
+use crate::support::{Sandbox, fixture, require, with_mounts};
 
 /// A host that refuses something, as the command which imitates it. `home` is the user's.
 fn denying(profile: &str) -> Vec<String> {
@@ -17,18 +17,7 @@ fn denying(profile: &str) -> Vec<String> {
 fn mounting(line: &str, sandbox: &Sandbox) -> Vec<String> {
     let home = sandbox.home().display().to_string();
     let line = format!("set -e; {line}; exec \"$@\"");
-    [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        &line,
-        &home,
-    ]
-    .map(String::from)
-    .to_vec()
+    with_mounts(&line, &home)
 }
 
 /// What `doctor --json` says on that host.

@@ -5,7 +5,7 @@ use coracle::oci::manifest::Document;
 use coracle::oci::media;
 use coracle::oci::reference::Reference;
 
-use crate::support::{Sandbox, fixture, require};
+use crate::support::{Sandbox, fixture, require, with_mounts};
 
 /// `rm` failed for want of permission, and every `gc` after it.
 #[test]
@@ -14,21 +14,9 @@ fn a_container_with_files_of_sub_ids_can_be_removed() {
     let sandbox = Sandbox::new();
     let granted = format!("{}:700000:65536\n", sandbox.ids().0);
     let table = sandbox.file("granted", granted);
-    let mounts = "for table in uid gid; do mount --bind \"$0\" /etc/sub$table; done; exec \"$@\"";
-    let host = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-ec",
-    ];
-    let host: Vec<std::ffi::OsString> = host
-        .into_iter()
-        .chain([mounts])
-        .map(Into::into)
-        .chain([table.into_os_string()])
-        .collect();
+    let mounts =
+        "set -e; for table in uid gid; do mount --bind \"$0\" /etc/sub$table; done; exec \"$@\"";
+    let host = with_mounts(mounts, &table.display().to_string());
     let script = "mkdir -m 700 /own && touch /own/file && chown -R 77:77 /own";
     sandbox
         .coracle(["--quiet", "run", "--name=many", "--userns=subids"])

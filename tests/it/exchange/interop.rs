@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::{Run, Sandbox, fixture, require, tree};
+use crate::support::{Run, Sandbox, fixture, require, tree, with_mounts};
 
 /// A store with two images under three names, one of which was a container.
 fn harbour() -> Sandbox {
@@ -90,17 +90,7 @@ fn rootless(sandbox: &Sandbox, line: &str) -> Run {
     let command = command.env("XDG_RUNTIME_DIR", run);
     let host =
         "mount --make-rshared / && { mount -t cgroup2 none /sys/fs/cgroup || :; } && exec \"$@\"";
-    let private = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        host,
-        "sh",
-    ];
-    command.behind(private)
+    command.behind(with_mounts(host, "sh"))
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Output, Run, Sandbox, fixture, require, tree};
+use crate::support::{Output, Run, Sandbox, fixture, require, tree, with_mounts};
 
 /// Asks for a driver's files in every way in which a program may be started; `ldconfig` comes between.
 const ALL_WAYS: &str = "/t/cuda-init; env -i /t/cuda-init; env -i /t/exec-static /t/cuda-init; \
@@ -275,16 +275,7 @@ fn masked(engine: &'static str, refused: &str) {
     let open = "for node in nvidiactl nvidia0 nvidia1 nvidia-uvm; do dd if=/dev/$node count=0 2>&1 | grep -o 'failed to open.*'; \
          echo $node; done; echo $CUDA_VISIBLE_DEVICES.";
     let options = ["--rm", "--gpus", "1", "--driver-root", &root];
-    let host = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        TWO_NODES,
-        "sh",
-    ];
+    let host = with_mounts(TWO_NODES, "sh");
     bench
         .run(&options, &debian(), open)
         .env("CUDA_VISIBLE_DEVICES", "1")

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::bombs::Target;
 use super::craft::Craft;
 use super::list::tried;
-use crate::support::{Output, require};
+use crate::support::{Output, require, with_mounts};
 
 /// A layer of a bit of everything.
 fn layer() -> Vec<u8> {
@@ -49,19 +49,7 @@ fn assert_is_whole(rootfs: &Path) {
 
 /// In a mount namespace of its own, after a line of root's.
 fn prepared(line: &str) -> Vec<String> {
-    let line = format!("set -e; {line}; exec \"$@\"");
-    [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        &line,
-        "sh",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+    with_mounts(&format!("set -e; {line}; exec \"$@\""), "sh")
 }
 
 fn import_on(line: &str) -> (Target, Output) {

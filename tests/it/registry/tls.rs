@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::proxy::{ENCODED, Proxy};
-use crate::support::{Output, Registry, Run, Sandbox, Tls, fixture, require};
+use crate::support::{Output, Registry, Run, Sandbox, Tls, fixture, require, with_mounts};
 
 /// Certificates made by openssl for one test.
 pub(super) struct Forge(Sandbox);
@@ -255,21 +255,8 @@ fn certs_d_of_the_system_is_read_and_what_is_roots_alone_is_left_out() {
         [ \"$1\" = open ] || mv /etc/docker/certs.d/closed.crt \"/etc/docker/certs.d/$0/\"
         shift; exec \"$@\"";
     let behind = |how: &str| {
-        let start = [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            script,
-        ];
-        let mut words: Vec<String> = start.map(String::from).to_vec();
-        words.extend([
-            home.host.clone(),
-            authority.display().to_string(),
-            how.into(),
-        ]);
+        let mut words = with_mounts(script, &home.host);
+        words.extend([authority.display().to_string(), how.into()]);
         home.login().behind(words).run().success()
     };
     let output = behind("open");

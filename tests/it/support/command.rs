@@ -15,6 +15,22 @@ use super::stream::Stream;
 /// After this long a command hangs, and is killed. It is no measurement: nothing here comes near it.
 const HUNG: Duration = Duration::from_secs(300);
 
+/// What has to stand before a command that root runs with mounts of its own, which `line` makes, a line of shell in which
+/// `$0` is `name`. It ends with `exec "$@"`, or says what else is to be run.
+pub(crate) fn with_mounts(line: &str, name: &str) -> Vec<String> {
+    let words = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        line,
+        name,
+    ];
+    words.map(String::from).to_vec()
+}
+
 /// A command to be run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Run {

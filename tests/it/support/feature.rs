@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{Sandbox, fixture};
+use super::{Sandbox, fixture, with_mounts};
 
 /// Something that not every host has.
 #[derive(Clone, Copy, Debug)]
@@ -118,18 +118,7 @@ pub(crate) fn with_tun() -> Vec<String> {
     }
     let line = "set -e; mount -t tmpfs -o mode=755 none /mnt; mknod -m 666 /mnt/tun c 10 200; \
                 mount --bind /mnt/tun /dev/net/tun; umount -l /mnt; exec \"$@\"";
-    [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        line,
-        "sh",
-    ]
-    .map(String::from)
-    .to_vec()
+    with_mounts(line, "sh")
 }
 
 fn tried<S: AsRef<OsStr>>(name: &str, command: &[S]) -> Result<(), String> {

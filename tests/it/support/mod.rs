@@ -10,7 +10,7 @@ pub(crate) mod stream;
 pub(crate) mod terminal;
 pub(crate) mod tree;
 
-pub(crate) use command::{Output, Run};
+pub(crate) use command::{Output, Run, with_mounts};
 pub(crate) use feature::Feature;
 pub(crate) use registry::{Registry, Tls};
 pub(crate) use sandbox::Sandbox;
