@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::layer::codec::{MAX_PLAIN, MAX_RATIO};
 use crate::layer::entry::Entry;
-use crate::layer::error::{LayerError, Lie, printable};
+use crate::layer::error::{LayerError, at_most, printable};
 use crate::layer::reader::{MAX_ENTRIES, most_metadata};
 
 /// Directories that no entry describes, beside one for each entry: an honest archive that leaves out
@@ -34,10 +34,10 @@ impl Allowance {
     /// Counts an entry; how many there are now.
     pub(super) fn entry(&self, entry: &Entry) -> Result<u64, LayerError> {
         let entries = add(&self.entries, 1);
-        within(entry, "entries in all layers", entries, MAX_ENTRIES)?;
+        within(&entry.path, "entries in all layers", entries, MAX_ENTRIES)?;
         let what = "bytes of names and attributes in all layers";
         let metadata = add(&self.metadata, entry.metadata_bytes());
-        within(entry, what, metadata, most_metadata(entries))?;
+        within(&entry.path, what, metadata, most_metadata(entries))?;
         self.content(entry)?;
         Ok(entries)
     }
@@ -49,7 +49,7 @@ impl Allowance {
         let most = packed.saturating_mul(MAX_RATIO).max(MAX_PLAIN);
         let what =
             "bytes of content in all layers (1 GiB, or 1000 times as many as its layers have)";
-        within(entry, what, content, most)
+        within(&entry.path, what, content, most)
     }
 
     /// Counts a directory that is made for `path`.
@@ -57,10 +57,7 @@ impl Allowance {
         let directories = add(&self.directories, 1);
         let entries = self.entries.load(Ordering::Relaxed);
         let what = "directories that no entry describes";
-        match directories.saturating_sub(entries) <= MAX_IMPLIED {
-            true => Ok(()),
-            false => Err(too_many(path, what, MAX_IMPLIED)),
-        }
+        within(path, what, directories.saturating_sub(entries), MAX_IMPLIED)
     }
 }
 
@@ -73,18 +70,11 @@ fn add(counter: &AtomicU64, count: u64) -> u64 {
     })
 }
 
-fn within(entry: &Entry, what: &'static str, got: u64, most: u64) -> Result<(), LayerError> {
-    match got <= most {
-        true => Ok(()),
-        false => Err(too_many(&entry.path, what, most)),
-    }
-}
-
-fn too_many(path: &[u8], what: &'static str, most: u64) -> LayerError {
-    LayerError::Input {
+fn within(path: &[u8], what: &'static str, got: u64, most: u64) -> Result<(), LayerError> {
+    at_most(what, got, most).map_err(|lie| LayerError::Input {
         place: format!("entry `{}`", printable(path)),
-        lie: Lie::TooMany { what, most },
-    }
+        lie,
+    })
 }
 
 #[cfg(test)]

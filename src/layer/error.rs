@@ -90,6 +90,14 @@ fn stream_kind(error: &io::Error) -> Kind {
     }
 }
 
+/// Fails where there are more than `most`.
+pub(super) fn at_most(what: &'static str, got: u64, most: u64) -> Result<(), Lie> {
+    match got <= most {
+        true => Ok(()),
+        false => Err(Lie::TooMany { what, most }),
+    }
+}
+
 /// One way in which the bytes of a layer are wrong or ambiguous.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lie {

@@ -7,9 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::layer::entry::{Entry, EntryKind, MAX_PATH};
-use crate::layer::error::{LayerError, Lie, printable};
+use crate::layer::error::{LayerError, Lie, at_most, printable};
 use crate::layer::index::LayerIndex;
-use crate::layer::trie::{Content, MAX_NODES, ROOT, Trie, split, too_many};
+use crate::layer::trie::{Content, MAX_NODES, ROOT, Trie, split};
 use crate::layer::whiteout::{Meaning, meaning};
 
 /// One name of a merged tree.
@@ -51,7 +51,7 @@ pub(super) fn merge_entries<'a>(
     for (layer, entries) in layers.into_iter().enumerate() {
         // A layer that occurs a thousand times was counted once when it was read.
         n_entries += entries.len() as u64;
-        too_many("entries in all layers", n_entries, MAX_NODES).map_err(|lie| {
+        at_most("entries in all layers", n_entries, MAX_NODES).map_err(|lie| {
             let place = format!("layer {}", layer + 1);
             LayerError::Input { place, lie }
         })?;

@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use crate::layer::entry::{Entry, EntryKind, Extensions, MAX_PATH};
-use crate::layer::error::{LayerError, Lie, printable};
+use crate::layer::error::{LayerError, Lie, at_most, printable};
 use crate::layer::header::{BLOCK, Header};
 use crate::layer::pax::{Pax, once};
 
@@ -80,11 +80,8 @@ impl<R: Read> Archive<R> {
                 return self.entry(&header, extensions, start).map(Some);
             }
             pending += 1;
-            if pending > MAX_PENDING {
-                let what = "extension headers before one entry";
-                let most = MAX_PENDING;
-                return Err(at(start, Lie::TooMany { what, most }));
-            }
+            let what = "extension headers before one entry";
+            at_most(what, pending, MAX_PENDING).map_err(|lie| at(start, lie))?;
             self.extension(&header, &mut extensions, start)?;
         }
     }
@@ -132,10 +129,7 @@ impl<R: Read> Archive<R> {
         start: u64,
     ) -> Result<Entry, LayerError> {
         self.entries += 1;
-        if self.entries > MAX_ENTRIES {
-            let (what, most) = ("entries", MAX_ENTRIES);
-            return Err(at(start, Lie::TooMany { what, most }));
-        }
+        at_most("entries", self.entries, MAX_ENTRIES).map_err(|lie| at(start, lie))?;
         let named = |lie| LayerError::Input {
             place: format!("entry `{}` at byte {start}", printable(&header.name())),
             lie,
@@ -145,11 +139,8 @@ impl<R: Read> Archive<R> {
             return Err(named(Lie::Root(entry.kind.name())));
         }
         self.metadata += entry.metadata_bytes();
-        let most = most_metadata(self.entries);
-        if self.metadata > most {
-            let what = "bytes of names and attributes";
-            return Err(at(start, Lie::TooMany { what, most }));
-        }
+        let (what, most) = ("bytes of names and attributes", most_metadata(self.entries));
+        at_most(what, self.metadata, most).map_err(|lie| at(start, lie))?;
         self.expect_content(entry.size);
         Ok(entry)
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::layer::allowance::MAX_IMPLIED;
 use crate::layer::entry::{Entry, EntryKind, MAX_COMPONENT, MAX_PATH};
-use crate::layer::error::{Lie, printable};
+use crate::layer::error::{Lie, at_most, printable};
 use crate::layer::reader::MAX_ENTRIES;
 
 /// Symbolic links followed on the way to one path; path_resolution(7).
@@ -137,7 +137,7 @@ impl<'a> Trie<'a> {
         too_long("path component", name.len(), MAX_COMPONENT)?;
         // `PATH_MAX` counts a NUL, and `length` a slash before the first name.
         too_long("path behind symbolic links", length, MAX_PATH)?;
-        too_many("names in one image", self.nodes.len() as u64 + 1, MAX_NODES)?;
+        at_most("names in one image", self.nodes.len() as u64 + 1, MAX_NODES)?;
         let node = self.nodes.len();
         self.nodes.push(Node {
             parent,
@@ -196,9 +196,9 @@ impl<'a> Trie<'a> {
         let (mut links, mut steps) = (0, 0);
         while let Some(name) = todo.pop() {
             steps += 1;
-            too_many("names on the way to one path", steps, MAX_STEPS)?;
+            at_most("names on the way to one path", steps, MAX_STEPS)?;
             self.walked += 1;
-            too_many("names on the way to all paths", self.walked, MAX_WALKED)?;
+            at_most("names on the way to all paths", self.walked, MAX_WALKED)?;
             if name.is_empty() || name == b"." {
                 continue;
             }
@@ -237,7 +237,7 @@ impl<'a> Trie<'a> {
         let n_described = self.contents.len() as u64 - self.n_implied;
         let what = "directories that no entry describes";
         let n_bare = self.n_implied.saturating_sub(n_described);
-        too_many(what, n_bare, MAX_IMPLIED)
+        at_most(what, n_bare, MAX_IMPLIED)
     }
 
     fn link_target(&self, node: usize) -> Option<&'a [u8]> {
@@ -256,14 +256,6 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 
 fn is_slash(byte: &u8) -> bool {
     *byte == b'/'
-}
-
-/// Fails where there are more than `most`.
-pub(super) fn too_many(what: &'static str, got: u64, most: u64) -> Result<(), Lie> {
-    match got <= most {
-        true => Ok(()),
-        false => Err(Lie::TooMany { what, most }),
-    }
 }
 
 fn too_long(field: &'static str, got: usize, most: usize) -> Result<(), Lie> {

@@ -110,6 +110,14 @@ impl Document {
         }
     }
 
+    /// The manifest, where an index would be of no use.
+    pub fn into_manifest(self) -> Result<Manifest, DocumentError> {
+        match self {
+            Document::Manifest(manifest) => Ok(*manifest),
+            Document::Index(_) => Err(confused("it is an index")),
+        }
+    }
+
     /// Whether it says something of the manifest `digest`.
     pub fn refers_to(&self, digest: &Digest) -> bool {
         match self {

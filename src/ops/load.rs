@@ -55,8 +55,8 @@ impl Fault for NotOne {
     }
 }
 
-/// Loads all images of `input`, a directory, or a tar archive, compressed or not, which may come through a pipe; under `name` where
-/// that is given and the archive holds one. Names are given when all images are there and verified: where something
+/// Loads all images of `input`, a directory, or a tar archive, compressed or not, which may come through a pipe; under
+/// `name` where that is given and it holds one. Names are given when all images are there and verified: where something
 /// fails, nothing is loaded.
 pub fn load(
     input: Input,

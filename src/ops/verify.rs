@@ -9,10 +9,10 @@ use crate::base::path::HostPath;
 use crate::base::progress::Progress;
 use crate::embed::{self, State};
 use crate::layer::codec;
+use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::ImageConfig;
 use crate::oci::manifest::{Document, Manifest};
 use crate::oci::source::Source;
-use crate::oci::{DocumentError, MAX_DOCUMENT};
 use crate::ops::images;
 use crate::ops::reach::Reach;
 use crate::ops::vouch::{Guard, described};
@@ -229,14 +229,7 @@ impl Check<'_> {
 
     fn manifest(&self, image: &ImageRecord) -> Result<Manifest, BoxFault> {
         let bytes = self.store.read_blob(&image.manifest, MAX_DOCUMENT)?;
-        match Document::parse(&bytes, None)? {
-            Document::Manifest(manifest) => Ok(*manifest),
-            Document::Index(_) => Err(DocumentError::Confused {
-                what: "manifest",
-                how: "it is an index".to_owned(),
-            }
-            .into()),
-        }
+        Ok(Document::parse(&bytes, None)?.into_manifest()?)
     }
 
     /// Inflates a layer and compares the digest of its bytes with the config's.

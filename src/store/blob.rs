@@ -240,11 +240,7 @@ impl BlobWriter {
         let Some(private) = self.private.clone() else {
             return Ok(());
         };
-        let read_only = std::fs::Permissions::from_mode(0o444);
-        self.file
-            .set_permissions(read_only)
-            .context("change mode of", &private)?;
-        self.file.sync_all().context("flush", &private)?;
+        settle(&self.file, &private)?;
         // What was hashed is what we wrote; the file may have got more from a host that took it for a leftover.
         let got = self.file.metadata().context("stat", &private)?.len();
         if got != self.size {
@@ -266,6 +262,14 @@ impl BlobWriter {
     pub fn suspend(mut self) {
         self.private = None;
     }
+}
+
+/// Makes a complete file durable, and nobody's to change.
+pub(super) fn settle(file: &File, private: &PathBuf) -> Result<()> {
+    let read_only = std::fs::Permissions::from_mode(0o444);
+    file.set_permissions(read_only)
+        .context("change mode of", private)?;
+    Ok(file.sync_all().context("flush", private)?)
 }
 
 /// Renames a complete file to its content's name. A rename that failed although the

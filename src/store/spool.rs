@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use crate::base::creator::Creator;
 use crate::base::digest::{Algorithm, Digest, Hasher};
-use crate::base::fsx::{self, Context, PathError};
-use crate::store::blob::publish_file;
+use crate::base::fsx::{self, PathError};
+use crate::store::blob::{publish_file, settle};
 use crate::store::{Result, Store};
 
 /// A blob in the making. Dropped before it is kept (see `Lease::keep`), it removes what it wrote.
@@ -57,11 +56,7 @@ impl Spool {
     ) -> Result<(Digest, u64)> {
         let (private, digest) = (self.path(), self.hasher.clone().finish());
         claim(&digest)?;
-        let read_only = std::fs::Permissions::from_mode(0o444);
-        self.file
-            .set_permissions(read_only)
-            .context("change mode of", &private)?;
-        self.file.sync_all().context("flush", &private)?;
+        settle(&self.file, &private)?;
         publish_file(&private, &self.store.layout.blob(&digest), self.written)?;
         self.private = None;
         Ok((digest, self.written))

@@ -19,11 +19,10 @@ pub(super) fn change(
     for key in STALE {
         config.remove(key);
     }
-    let run = match config.remove("config") {
+    let mut run = match config.remove("config") {
         Some(Value::Object(run)) if !wish.no_meta => run,
         _ => Map::new(),
     };
-    let mut run = run;
     give(&mut run, wish)?;
     for line in &request.changes {
         changes::apply(&mut run, line)?;

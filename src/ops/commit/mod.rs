@@ -13,13 +13,13 @@ use serde_json::{Map, Value};
 use crate::base::fault::{BoxFault, Fault, Kind, While};
 use crate::base::path::HostPath;
 use crate::base::progress::Progress;
+use crate::oci::MAX_DOCUMENT;
 use crate::oci::config::ImageConfig;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::manifest::{Document, Manifest};
 use crate::oci::media::{self, Compression};
 use crate::oci::reference::Reference;
 use crate::oci::source::Source;
-use crate::oci::{DocumentError, MAX_DOCUMENT};
 use crate::ops::containers::{familiar, is_running};
 use crate::ops::create::Subject;
 use crate::ops::export::GuestTree;
@@ -186,10 +186,7 @@ impl Work<'_> {
     fn base(&self) -> Result<(Manifest, Vec<u8>, ImageConfig), BoxFault> {
         let (store, record) = (self.lease.store(), &self.container.record);
         let bytes = store.read_blob(&record.manifest, MAX_DOCUMENT)?;
-        let Document::Manifest(manifest) = Document::parse(&bytes, None)? else {
-            let (what, how) = ("manifest", "it is an index".to_owned());
-            return Err(DocumentError::Confused { what, how }.into());
-        };
+        let manifest = Document::parse(&bytes, None)?.into_manifest()?;
         for layer in &manifest.layers {
             if !self.lease.has_blob(&layer.digest, layer.size)? {
                 let again = match record.image.parse() {
@@ -206,7 +203,7 @@ impl Work<'_> {
         }
         let bytes = store.read_blob(&record.config, MAX_DOCUMENT)?;
         let config = ImageConfig::parse_for(&manifest, &bytes)?;
-        Ok((*manifest, bytes, config))
+        Ok((manifest, bytes, config))
     }
 
     /// What has changed, as a layer in the store; none where nothing has.

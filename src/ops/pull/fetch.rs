@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::base::crew::together;
@@ -112,11 +112,11 @@ impl Fetch<'_> {
         }
         match self.fetch(layer) {
             Ok(read) => {
-                let mut all = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut all = lock(&self.read);
                 all.insert(layer.digest.clone(), read);
             }
             Err(fault) => {
-                let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut first = lock(&self.failure);
                 // Of a disk that failed under one of them, all layers complain.
                 let reason = self.extraction.and_then(Extraction::take_failure);
                 let fault = reason.map_or(fault, BoxFault::from);
@@ -128,7 +128,7 @@ impl Fetch<'_> {
 
     /// Whether all was stopped because some bytes were wrong.
     fn is_in_doubt(&self) -> bool {
-        let first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = lock(&self.failure);
         let first = first.as_ref();
         first.is_some_and(|(_, fault)| fault.kind() == Kind::Integrity)
     }
@@ -277,18 +277,15 @@ impl Fetch<'_> {
 
     /// Compares every diffID.
     fn finish(self, resolved: &Resolved) -> Result<Layers, BoxFault> {
-        let failure = self.failure.lock().map(|mut first| first.take());
-        if let Some((layer, fault)) =
-            failure.unwrap_or_else(|poisoned| poisoned.into_inner().take())
-        {
+        let failure = lock(&self.failure).take();
+        if let Some((layer, fault)) = failure {
             return Err(self.explain(&layer, fault, resolved));
         }
         // What was read to its end may still be being written, and that its writing failed stops the layers after it.
         if let Some(error) = self.extraction.and_then(Extraction::take_failure) {
             return Err(error.into());
         }
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = std::mem::take(&mut *read);
+        let read = std::mem::take(&mut *lock(&self.read));
         let layers = resolved.manifest.layers.iter();
         for (layer, expected) in layers.zip(&resolved.config.rootfs.diff_ids) {
             let (_, got) = read.get(&layer.digest).ok_or_else(died)?;
@@ -327,6 +324,11 @@ impl Fault for Discarded {
 pub(super) fn is_of_store(fault: &dyn Fault) -> bool {
     let error: &(dyn Error + 'static) = fault;
     error.is::<Discarded>()
+}
+
+/// A thread that panicked has left nothing half-done in what these locks hold.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn died() -> BoxFault {

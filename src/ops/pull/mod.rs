@@ -18,7 +18,7 @@ mod room;
 mod unpulled;
 
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::fsx;
@@ -228,9 +228,9 @@ fn is_current(source: &Source, record: &ImageRecord) -> Result<bool, BoxFault> {
     };
     // Not the time of its content, which an older file that takes its place brings along. stat(2), `st_ctime`.
     let changed = u64::try_from(fsx::metadata(&path)?.ctime()).unwrap_or(0);
-    let pulled = humantime::parse_rfc3339_weak(&record.pulled);
-    let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(changed));
-    Ok(pulled.is_ok_and(|pulled| changed.is_some_and(|changed| changed < pulled)))
+    let pulled = humantime::parse_rfc3339_weak(&record.pulled).ok();
+    let pulled = pulled.and_then(|pulled| pulled.duration_since(SystemTime::UNIX_EPOCH).ok());
+    Ok(pulled.is_some_and(|pulled| changed < pulled.as_secs()))
 }
 
 /// One pull.

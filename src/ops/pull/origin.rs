@@ -148,15 +148,7 @@ impl Shelf {
         }
         let inner = self.open(&descriptor.digest, 0)?;
         let object = format!("manifest {}", descriptor.digest);
-        let mut reader = VerifyingReader::new(
-            inner,
-            object.as_str(),
-            descriptor.digest.clone(),
-            descriptor.size,
-        );
-        let mut bytes = Vec::new();
-        let read = reader.read_to_end(&mut bytes);
-        read.map_err(|error| blob_error(error, &object))?;
+        let bytes = read_whole(inner, &object, &descriptor.digest, descriptor.size)?;
         Ok(Served {
             document: Document::parse(&bytes, Some(&descriptor.media_type))?,
             digest: descriptor.digest.clone(),
@@ -276,6 +268,20 @@ impl Fault for Unreadable {
     fn kind(&self) -> Kind {
         Kind::Storage
     }
+}
+
+/// All bytes of a blob that is small enough for memory, verified; `object` names it in errors.
+pub(in crate::ops) fn read_whole(
+    bytes: impl Read,
+    object: &str,
+    digest: &Digest,
+    size: u64,
+) -> Result<Vec<u8>, BoxFault> {
+    let mut whole = Vec::new();
+    let mut reader = VerifyingReader::new(bytes, object, digest.clone(), size);
+    let read = reader.read_to_end(&mut whole);
+    read.map_err(|error| blob_error(error, object))?;
+    Ok(whole)
 }
 
 /// The fault that travelled inside the `error` of reading or writing `object`.

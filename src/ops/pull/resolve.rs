@@ -2,9 +2,7 @@
 //!
 //! In two steps: whoever demands signatures looks at them between the manifest and the config.
 
-use std::io::Read;
-
-use crate::base::digest::{Digest, VerifyingReader};
+use crate::base::digest::Digest;
 use crate::base::fault::{BoxFault, Fault, Kind};
 use crate::base::progress::Progress;
 use crate::oci::config::ImageConfig;
@@ -12,7 +10,8 @@ use crate::oci::descriptor::Descriptor;
 use crate::oci::manifest::{Document, Manifest};
 use crate::oci::platform::Platform;
 use crate::oci::{DocumentError, MAX_DOCUMENT};
-use crate::ops::pull::origin::{Origin, blob_error};
+use crate::ops::pull::origin::{Origin, read_whole};
+use crate::ops::vouch;
 
 /// Indexes inside indexes; real ones have one level, sometimes two.
 const MAX_DEPTH: usize = 4;
@@ -83,9 +82,7 @@ impl Chain {
 
     /// The digests by which the image may be signed: of its index, if it has one, and of the manifest.
     pub(in crate::ops) fn images(&self) -> Vec<Digest> {
-        let mut images = vec![self.target.clone(), self.manifest_digest.clone()];
-        images.dedup();
-        images
+        vouch::signable(&self.target, &self.manifest_digest)
     }
 
     /// Goes on to the config. An image that says it is for another platform is used, with a warning: many configs are
@@ -135,10 +132,6 @@ fn read_config(origin: &dyn Origin, descriptor: &Descriptor) -> Result<Vec<u8>, 
     if let Some(bytes) = descriptor.inline() {
         return Ok(bytes);
     }
-    let (digest, size) = (descriptor.digest.clone(), descriptor.size);
-    let mut reader = VerifyingReader::new(origin.blob(descriptor, 0)?, what, digest, size);
-    let mut bytes = Vec::new();
-    let read = reader.read_to_end(&mut bytes);
-    read.map_err(|error| blob_error(error, what))?;
-    Ok(bytes)
+    let bytes = origin.blob(descriptor, 0)?;
+    read_whole(bytes, what, &descriptor.digest, descriptor.size)
 }

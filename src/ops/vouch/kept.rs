@@ -1,20 +1,23 @@
 //! Signatures that are kept with an image.
 
-use std::io::Read;
-
-use crate::base::digest::{Digest, VerifyingReader};
+use crate::base::digest::Digest;
 use crate::base::fault::BoxFault;
+use crate::oci::MAX_DOCUMENT;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::manifest::{Document, Manifest};
-use crate::oci::{DocumentError, MAX_DOCUMENT};
-use crate::ops::pull::origin::blob_error;
+use crate::ops::pull::origin::read_whole;
 use crate::ops::vouch::pile::{Known, Pile};
 use crate::store::{Content, ImageRecord, Lease, Result as Stored, Store};
 use crate::trust::MAX_CANDIDATES;
 
 /// The digests by which a stored image may be signed.
 pub(in crate::ops) fn images(record: &ImageRecord) -> Vec<Digest> {
-    let mut images = vec![record.target.clone(), record.manifest.clone()];
+    signable(&record.target, &record.manifest)
+}
+
+/// The same by what the name stands for, an index or the manifest, and by the manifest for the platform.
+pub(in crate::ops) fn signable(target: &Digest, manifest: &Digest) -> Vec<Digest> {
+    let mut images = vec![target.clone(), manifest.clone()];
     images.dedup();
     images
 }
@@ -71,23 +74,12 @@ fn manifest(
     let content = record.content.iter().find(|known| known.digest == *digest);
     let size = content.map_or(0, |content| content.size).min(MAX_DOCUMENT);
     let bytes = read(store, digest, size)?;
-    match Document::parse(&bytes, None)? {
-        Document::Manifest(manifest) => Ok((bytes, *manifest)),
-        Document::Index(_) => Err(DocumentError::Confused {
-            what: "manifest",
-            how: "it is an index".to_owned(),
-        }
-        .into()),
-    }
+    let manifest = Document::parse(&bytes, None)?.into_manifest()?;
+    Ok((bytes, manifest))
 }
 
 /// A small blob, read again and verified.
 fn read(store: &Store, digest: &Digest, size: u64) -> Result<Vec<u8>, BoxFault> {
-    let object = format!("blob `{digest}`");
     let file = store.open_blob(digest)?;
-    let mut bytes = Vec::new();
-    let mut reader = VerifyingReader::new(file, object.as_str(), digest.clone(), size);
-    let read = reader.read_to_end(&mut bytes);
-    read.map_err(|error| blob_error(error, &object))?;
-    Ok(bytes)
+    read_whole(file, &format!("blob `{digest}`"), digest, size)
 }

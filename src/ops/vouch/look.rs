@@ -1,12 +1,10 @@
 //! Signatures where an image comes from: at tags beside it, and among what refers to it.
 
-use std::io::Read;
-
-use crate::base::digest::{Digest, VerifyingReader};
+use crate::base::digest::Digest;
 use crate::base::fault::BoxFault;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::manifest::{Document, Manifest};
-use crate::ops::pull::origin::{Origin, blob_error};
+use crate::ops::pull::origin::{Origin, read_whole};
 use crate::ops::vouch::pile::{Known, NOTATION_TYPE, Pile};
 use crate::registry::{Served, signature_tag};
 use crate::trust::MAX_CANDIDATES;
@@ -91,10 +89,6 @@ fn read(origin: &dyn Origin, descriptor: &Descriptor) -> Result<Vec<u8>, BoxFaul
         return Ok(bytes);
     }
     let object = format!("signature {}", descriptor.digest);
-    let (digest, size) = (descriptor.digest.clone(), descriptor.size);
-    let inner = origin.blob(descriptor, 0)?;
-    let mut bytes = Vec::new();
-    let read = VerifyingReader::new(inner, object.as_str(), digest, size).read_to_end(&mut bytes);
-    read.map_err(|error| blob_error(error, &object))?;
-    Ok(bytes)
+    let bytes = origin.blob(descriptor, 0)?;
+    read_whole(bytes, &object, &descriptor.digest, descriptor.size)
 }

@@ -24,7 +24,7 @@ use crate::store::{Content, ImageRecord, Lease, Signatures, Store};
 use crate::trust::{
     Candidate, Demand, Identity, Places, Policy, Requirement, Rule, TrustError, TrustedKey,
 };
-pub(in crate::ops) use kept::images;
+pub(in crate::ops) use kept::{images, signable};
 pub(in crate::ops) use packed::{Packed, packed};
 use pile::{Object, Pile};
 
@@ -99,7 +99,7 @@ impl Guard {
 
     /// Who demands a signature of the image `source` by one key.
     pub(in crate::ops) fn by_key(source: &Source, file: &HostPath) -> Result<Guard, BoxFault> {
-        let pem = fsx::read(file, MAX_KEY)?;
+        let pem = fsx::read_regular(file, MAX_KEY)?;
         let key = TrustedKey::from_pem(&pem).map_err(|error| BadKey {
             file: file.clone(),
             what: error.to_string(),
